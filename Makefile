@@ -1,0 +1,59 @@
+# What a developer types. Tools are pinned in tools/go.mod and built on first use;
+# nothing needs to be installed but Go, and gcc for the race detector.
+
+GO      ?= go
+TOOLS    = $(CURDIR)/tools/go.mod
+TOOL     = $(GO) tool -modfile=$(TOOLS)
+FUZZTIME ?= 10s
+SEEDS    ?= 5000
+PKG      ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help build test short race lint fmt fuzz sim bench demo tidy ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/gokv and bin/gokv-node
+	$(GO) build -o bin/ ./cmd/...
+
+test: ## every test (PKG=./engine for one package)
+	$(GO) test $(PKG)
+
+short: ## what needs no built binaries, no Debian index and no waiting
+	$(GO) test -short $(PKG)
+
+race: ## every test under the race detector; needs gcc
+	CGO_ENABLED=1 $(GO) test -race $(PKG)
+
+lint: ## vet, golangci-lint, gofumpt
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## gofumpt, in place
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+sim: ## SEEDS (5000) random histories of faults
+	$(GO) test ./internal/sim/... -run Histories -seeds $(SEEDS) -timeout 2h -v
+
+bench: ## micro-benchmarks, then the workloads of docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+	$(GO) run ./bench all
+
+demo: ## a cluster in one process: partitioned, written on both sides, healed
+	$(GO) run ./cmd/gokv demo
+
+tidy: ## both modules
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
+
+ci: ## what a submission has to pass
+	bash .ci/run
