@@ -1,0 +1,380 @@
+package gokv_test
+
+// The house's rules, as tests: who may import whom, what the pure packages may
+// not call, what stands in every package, which links must lead somewhere.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/tochemey/gokv"
+
+// mayImport lists, for each package, which packages of this module it may import
+// outside its tests. A name that ends in /... stands for all below it. A package
+// that is not listed has no place in the house yet: give it one.
+var mayImport = map[string][]string{
+	".":                    {"engine", "merkle", "membership", "transport", "client", "client/wire", "internal/..."},
+	"engine":               {"merkle", "internal/invariant"},
+	"merkle":               {"internal/invariant"},
+	"membership":           {"internal/invariant"},
+	"transport":            {"internal/mux", "internal/auth"},
+	"client":               {"client/wire", "internal/mux", "internal/auth"},
+	"client/wire":          {},
+	"internal/auth":        {},
+	"internal/mux":         {},
+	"internal/replica":     {"engine", "merkle", "internal/invariant"},
+	"internal/invariant":   {},
+	"internal/sim":         {},
+	"internal/debindex":    {},
+	"internal/clustertest": {".", "client", "client/wire"},
+	"cmd/gokv-node":        {"."},
+	"cmd/gokv":             {".", "client", "client/wire", "internal/auth"},
+	"bench":                {".", "client", "internal/debindex", "internal/clustertest"},
+	"e2e":                  {},
+}
+
+// testsMayImport holds for every package's tests, besides what the package itself
+// may import.
+var testsMayImport = []string{".", "client", "client/...", "engine", "merkle", "membership", "internal/..."}
+
+// Packages that are told the time and given their randomness. What is named in
+// shells may do otherwise: it drives the machine of its package.
+var (
+	pure  = []string{"membership", "merkle", "client/wire", "internal/replica", "internal/sim"}
+	timed = []string{"engine"} // a concurrent structure, told the time nevertheless
+
+	shells = []string{"membership/loop.go"}
+
+	noImport = []string{"net", "net/...", "os", "os/...", "crypto/tls", "crypto/rand", "github.com/quic-go/quic-go", "github.com/quic-go/quic-go/..."}
+	noTime   = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
+)
+
+// listed is the part of `go list -json` that the rules read.
+type listed struct {
+	ImportPath, Dir, Name              string
+	GoFiles, TestGoFiles, XTestGoFiles []string
+	Imports, TestImports, XTestImports []string
+	Standard                           bool
+}
+
+func goList(t *testing.T, args ...string) []listed {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list", "-json"}, args...)...).Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		t.Fatalf("go list: %s", exit.Stderr)
+	}
+	require.NoError(t, err)
+	var all []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err)
+		all = append(all, p)
+	}
+}
+
+// ours returns the path inside the module, "." for the root.
+func ours(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		below, all := strings.CutSuffix(p, "/...")
+		return p == name || all && strings.HasPrefix(name, below+"/")
+	})
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		name, _ := ours(p.ImportPath)
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s: not in mayImport: say there what it may import", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if i, ok := ours(i); ok && !matches(allowed, i) {
+				t.Errorf("%s imports %s: it may import %v", name, i, allowed)
+			}
+		}
+		for _, i := range slices.Concat(p.TestImports, p.XTestImports) {
+			if i, ok := ours(i); ok && i != name && !matches(allowed, i) && !matches(testsMayImport, i) {
+				t.Errorf("a test of %s imports %s: tests may import %v", name, i, testsMayImport)
+			}
+		}
+	}
+}
+
+func TestAProgramThatEmbedsGokvLinksNoCommandLine(t *testing.T) {
+	forbidden := []string{
+		"testing", "flag",
+		"github.com/spf13/...", "github.com/schollz/...", "charm.land/...", "go.yaml.in/...",
+		"github.com/stretchr/...", "pgregory.net/...", "github.com/cockroachdb/...", "github.com/rogpeppe/...",
+		"k8s.io/...", "github.com/nats-io/...", "github.com/miekg/...",
+	}
+	for _, p := range goList(t, "-deps", ".") {
+		if matches(forbidden, p.ImportPath) {
+			t.Errorf("the root package links %s", p.ImportPath)
+		}
+	}
+	for _, p := range goList(t, "-deps", "./client") {
+		name, _ := ours(p.ImportPath)
+		if matches(append(forbidden, "github.com/prometheus/..."), p.ImportPath) || matches([]string{".", "engine", "membership", "transport"}, name) {
+			t.Errorf("package client links %s", p.ImportPath)
+		}
+	}
+}
+
+func TestPureCodeReadsNoClockDrawsNoLotsAndStartsNothing(t *testing.T) {
+	for _, name := range slices.Concat(pure, timed) {
+		for _, file := range goFiles(t, name) {
+			if strings.HasSuffix(file, "_test.go") || slices.Contains(shells, file) {
+				continue
+			}
+			checkPure(t, file, slices.Contains(pure, name))
+		}
+	}
+}
+
+// checkPure reports what a file of a pure package may not do. Where strict is
+// false goroutines are its own affair.
+func checkPure(t *testing.T, file string, strict bool) {
+	t.Helper()
+	set := token.NewFileSet()
+	tree, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	report := func(n ast.Node, what string) { t.Errorf("%s: %s", set.Position(n.Pos()), what) }
+
+	packages := map[string]string{} // by the name that the file calls them
+	for _, i := range tree.Imports {
+		at, err := strconv.Unquote(i.Path.Value)
+		require.NoError(t, err)
+		if matches(noImport, at) {
+			report(i, "imports "+at)
+		}
+		name := path.Base(at)
+		if name == "v2" {
+			name = path.Base(path.Dir(at))
+		}
+		if i.Name != nil {
+			name = i.Name.Name
+		}
+		packages[name] = at
+	}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			if strict {
+				report(n, "starts a goroutine")
+			}
+		case *ast.SelectStmt:
+			if strict {
+				report(n, "selects: the scheduler would decide")
+			}
+		case *ast.SelectorExpr:
+			x, ok := n.X.(*ast.Ident)
+			if !ok {
+				break
+			}
+			switch packages[x.Name] {
+			case "time":
+				if slices.Contains(noTime, n.Sel.Name) {
+					report(n, "calls time."+n.Sel.Name+": take the time as an argument")
+				}
+			case "math/rand", "math/rand/v2":
+				// Types and constructors give a source of one's own; the rest
+				// draws from the process's.
+				if !strings.HasPrefix(n.Sel.Name, "New") && !slices.Contains([]string{"Rand", "Source", "PCG", "ChaCha8", "Zipf"}, n.Sel.Name) {
+					report(n, "calls rand."+n.Sel.Name+": take a *rand.Rand")
+				}
+			}
+		}
+		return true
+	})
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		name, _ := ours(p.ImportPath)
+		if len(p.GoFiles) == 0 && name == "." {
+			continue
+		}
+		file := filepath.Join(p.Dir, "doc.go")
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		begins := "Package " + p.Name + " "
+		if p.Name == "main" {
+			begins = "Command " + path.Base(name) + " "
+		}
+		if doc := tree.Doc.Text(); len(doc) < 200 || !strings.HasPrefix(doc, begins) {
+			t.Errorf("%s: doc.go begins with %q and says what the package is for and not for, its types, concurrency and limits", name, begins)
+		}
+	}
+}
+
+func TestNothingIsLeftUnfinishedAndNoTestSleeps(t *testing.T) {
+	// Put together here, so that the rule does not find itself.
+	unfinished := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b|(?i:not (yet )?imple` + `mented)`)
+	asleep := regexp.MustCompile(`time\.Sl` + `eep\(`)
+	for _, file := range goFiles(t, ".") {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for i, line := range strings.Split(string(text), "\n") {
+			if unfinished.MatchString(line) {
+				t.Errorf("%s:%d: announces something unfinished", file, i+1)
+			}
+			if strings.HasSuffix(file, "_test.go") && asleep.MatchString(line) {
+				t.Errorf("%s:%d: a test sleeps: wait for the event, or use testing/synctest", file, i+1)
+			}
+		}
+	}
+}
+
+// goFiles returns every Go file of this module at or below root, with slashes.
+func goFiles(t *testing.T, root string) []string {
+	t.Helper()
+	var files []string
+	require.NoError(t, filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && file != "." {
+			if strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			if _, err := os.Stat(filepath.Join(file, "go.mod")); err == nil {
+				return filepath.SkipDir // a module of its own
+			}
+		}
+		if filepath.Ext(file) == ".go" {
+			files = append(files, filepath.ToSlash(file))
+		}
+		return nil
+	}))
+	require.NotEmpty(t, files, root)
+	return files
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#{1,6} +(.+?) *$`)
+	fenced  = regexp.MustCompile("(?ms)^ *```.*?^ *```")
+)
+
+// anchors returns a Markdown page's headings as links name them.
+func anchors(page string) []string {
+	var all []string
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(page, ""), -1) {
+		slug := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r > 127:
+				return r
+			}
+			return -1
+		}, strings.ToLower(m[1]))
+		all = append(all, slug)
+	}
+	return all
+}
+
+func TestLinksInTheDocumentationLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	docs, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, docs)
+
+	for _, page := range append(pages, docs...) {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(string(text), ""), -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(m[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			body, err := os.ReadFile(target)
+			if info, statErr := os.Stat(target); statErr == nil && info.IsDir() && anchor == "" {
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", page, m[1])
+				continue
+			}
+			if anchor != "" && !slices.Contains(anchors(string(body)), anchor) {
+				t.Errorf("%s: the link to %s: no such heading", page, m[1])
+			}
+		}
+	}
+
+	index, err := os.ReadFile("docs/README.md")
+	require.NoError(t, err)
+	for _, page := range docs {
+		if name := filepath.Base(page); name != "README.md" && !strings.Contains(string(index), "]("+name+")") {
+			t.Errorf("docs/README.md: no link to %s", name)
+		}
+	}
+}
+
+func TestEveryDirectDependencyIsAccountedFor(t *testing.T) {
+	out, err := exec.Command("go", "mod", "edit", "-json").Output()
+	require.NoError(t, err)
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+		Tool []struct{ Path string }
+	}
+	require.NoError(t, json.Unmarshal(out, &mod))
+	require.Empty(t, mod.Tool, "a tool line is a requirement of every importer: tools/go.mod is the place")
+
+	page, err := os.ReadFile("docs/dependencies.md")
+	require.NoError(t, err)
+	row := regexp.MustCompile("(?m)^\\| `([^`]+)`")
+	var described []string
+	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
+		described = append(described, m[1])
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	slices.Sort(described)
+	require.Equal(t, direct, described, "go.mod's direct requirements and the table in docs/dependencies.md")
+}
