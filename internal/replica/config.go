@@ -1,0 +1,76 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Defaults of Config.
+const (
+	DefaultSyncInterval = time.Second
+	DefaultQueueBytes   = 8 << 20
+	DefaultBatchBytes   = 256 << 10
+)
+
+const (
+	minSyncInterval = 10 * time.Millisecond
+	// maxAgain is how many complete rounds in a row may end with unequal roots
+	// before the next one waits for the interval: a salted one-byte digest
+	// misses a range once in 256, but writes that stream in, or versions that
+	// are refused until they are due, would repeat for ever.
+	maxAgain = 3
+	// A failed round is tried again after 2^n times the first, at most the
+	// second, each spread by jitter over half to one and a half of itself.
+	retryFirst = 200 * time.Millisecond
+	retryMost  = 5 * time.Second
+)
+
+// Config is fixed for a Machine's life. Zero means the default.
+type Config struct {
+	Self    uint64 // this process's instance ID; not zero
+	Started int64  // its start, ms since 1970: the oldest live member may declare itself ready
+
+	SyncInterval time.Duration // between rounds that a differing root asks for; default 1s, at least 10ms
+	QueueBytes   int           // bound of one peer's queue, in bytes of entries; default 8 MiB
+	BatchBytes   int           // bound of one push, passed only by a single larger entry; default 256 KiB
+
+	Alone bool       // no peer is configured: ready from the start
+	Rand  *rand.Rand // jitter and choice of partners; required, used by the machine alone
+}
+
+func (c Config) withDefaults() Config {
+	if c.SyncInterval == 0 {
+		c.SyncInterval = DefaultSyncInterval
+	}
+	if c.QueueBytes == 0 {
+		c.QueueBytes = DefaultQueueBytes
+	}
+	if c.BatchBytes == 0 {
+		c.BatchBytes = DefaultBatchBytes
+	}
+	return c
+}
+
+// Validate reports every field that is wrong, and changes nothing.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	if c.Self == 0 {
+		errs = append(errs, errors.New("replica: self: instance ID is zero"))
+	}
+	if c.SyncInterval < minSyncInterval {
+		errs = append(errs, fmt.Errorf("replica: sync-interval: %v: at least %v", c.SyncInterval, minSyncInterval))
+	}
+	if c.QueueBytes < 0 {
+		errs = append(errs, fmt.Errorf("replica: queue bytes: %d: must be positive", c.QueueBytes))
+	}
+	if c.BatchBytes < 0 {
+		errs = append(errs, fmt.Errorf("replica: batch bytes: %d: must be positive", c.BatchBytes))
+	}
+	if c.Rand == nil {
+		errs = append(errs, errors.New("replica: rand: required"))
+	}
+	return errors.Join(errs...)
+}

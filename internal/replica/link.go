@@ -1,0 +1,72 @@
+package replica
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tochemey/gokv/engine"
+)
+
+// Write hands in a local write, in the order of the node's versions as far as
+// the caller can tell. It is pushed at once to each live peer whose link is
+// idle, and queued for the others.
+func (m *Machine) Write(now time.Time, e *engine.Entry, out *Effects) {
+	prev := m.written
+	m.written = max(m.written, e.Version.Time)
+	for _, p := range m.peers {
+		if !p.up {
+			continue
+		}
+		if p.inflight == 0 {
+			m.send(p, prev, []*engine.Entry{e}, out)
+			continue
+		}
+		p.queue.push(e, prev)
+		if p.queue.bytes > m.cfg.QueueBytes {
+			out.Dropped += p.queue.drop()
+			m.miss(now, p, ReasonQueueDropped)
+		}
+	}
+	m.advance(now, out)
+}
+
+// PushDone says that a push was acknowledged, or that it failed: refused,
+// broken off or timed out. A result for a push that is not in flight is
+// ignored. Entries that the peer refused for their version are no failure: the
+// roots differ until a round brings them.
+func (m *Machine) PushDone(now time.Time, instance, seq uint64, failed bool, out *Effects) {
+	p := m.find(instance)
+	if p == nil || seq == 0 || p.inflight != seq {
+		return
+	}
+	p.inflight = 0
+	if !p.up {
+		if i, ok := m.index(instance); ok {
+			m.peers = slices.Delete(m.peers, i, i+1)
+		}
+		return
+	}
+	mine := p.sending
+	p.sending = false
+	if failed && mine {
+		// The link is in doubt; the round that is owed carries the queue too.
+		out.Dropped += p.queue.drop()
+		m.miss(now, p, ReasonPushFailed)
+	} else if p.queue.len() > 0 {
+		entries, prev := p.queue.take(m.cfg.BatchBytes)
+		m.send(p, prev, entries, out)
+	}
+	m.advance(now, out)
+}
+
+func (m *Machine) send(p *peer, prev uint64, entries []*engine.Entry, out *Effects) {
+	m.seq++
+	p.inflight, p.sending = m.seq, true
+	out.Pushes = append(out.Pushes, Push{To: p.Instance, Seq: m.seq, Prev: prev, Entries: entries})
+}
+
+// miss marks a peer that has not got writes of ours.
+func (m *Machine) miss(now time.Time, p *peer, why Reason) {
+	p.lost = true
+	m.owe(now, p, why, now)
+}

@@ -1,0 +1,69 @@
+package replica
+
+import "github.com/tochemey/gokv/engine"
+
+// entryOverhead is what an entry costs in a queue beyond its key and value:
+// about the wire form's fixed part, so that empty values are not free.
+const entryOverhead = 64
+
+func entryBytes(e *engine.Entry) int { return len(e.Key) + len(e.Value) + entryOverhead }
+
+type queued struct {
+	entry *engine.Entry
+	prev  uint64 // version time of the write before it
+}
+
+// queue is what waits for one peer, in the order of the writes. Its bound is
+// kept by the caller, which must see an overflow to owe a round.
+type queue struct {
+	items []queued
+	head  int
+	bytes int
+}
+
+func (q *queue) len() int { return len(q.items) - q.head }
+
+func (q *queue) push(e *engine.Entry, prev uint64) {
+	q.items = append(q.items, queued{e, prev})
+	q.bytes += entryBytes(e)
+}
+
+// take removes the first entries, up to limit bytes, and at least one.
+func (q *queue) take(limit int) (entries []*engine.Entry, prev uint64) {
+	n, bytes := 0, 0
+	for _, it := range q.items[q.head:] {
+		b := entryBytes(it.entry)
+		if n > 0 && bytes+b > limit {
+			break
+		}
+		n, bytes = n+1, bytes+b
+	}
+	if n == 0 {
+		return nil, 0
+	}
+	batch := q.items[q.head : q.head+n]
+	prev = batch[0].prev
+	entries = make([]*engine.Entry, n)
+	for i, it := range batch {
+		entries[i] = it.entry
+	}
+	clear(batch) // the queue must not keep what has been sent alive
+	q.head += n
+	q.bytes -= bytes
+	switch {
+	case q.head == len(q.items):
+		q.items, q.head = q.items[:0], 0
+	case q.head > len(q.items)/2:
+		left := copy(q.items, q.items[q.head:])
+		clear(q.items[left:])
+		q.items, q.head = q.items[:left], 0
+	}
+	return entries, prev
+}
+
+// drop empties the queue, gives its room back, and says how many were in it.
+func (q *queue) drop() int {
+	n := q.len()
+	*q = queue{}
+	return n
+}
