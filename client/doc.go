@@ -1,0 +1,2 @@
+// Package client is the Go client of gokv.
+package client

@@ -1,0 +1,240 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// A request's flags. Each but the two bare ones says that a field follows.
+const (
+	reqTTL       uint16 = 1 << 0 // u64 ms
+	reqExpiresAt uint16 = 1 << 1 // u64 ms since 1970
+	reqKeepTTL   uint16 = 1 << 2 // no field
+	reqKeysOnly  uint16 = 1 << 3 // no field
+	reqLimit     uint16 = 1 << 4 // u32
+	reqAfter     uint16 = 1 << 5 // u16 length, bytes
+	reqExt       uint16 = 1 << 15
+
+	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqExt
+
+	requestFixed = 4 + 8 + 2 + 2 // timeout, clock, flags, key length
+)
+
+// Request is one call. Which fields an operation takes: Key all that name one
+// key; Value, TTL or ExpiresAt or KeepTTL a put; TTL or ExpiresAt a touch;
+// Prefix, After, Limit and KeysOnly a list.
+type Request struct {
+	Op Op
+	// Timeout is how long the caller will wait, in whole milliseconds on the
+	// wire, rounded up; zero: the node's own limit alone.
+	Timeout time.Duration
+	// Clock is the highest clock reading that the session has seen.
+	Clock uint64
+	Key   []byte
+	Value []byte
+	// TTL, in whole milliseconds on the wire, rounded up; zero: none.
+	TTL time.Duration
+	// ExpiresAt is milliseconds since 1970; zero: none.
+	ExpiresAt int64
+	// KeepTTL keeps the expiry of the entry that a put replaces.
+	KeepTTL bool
+	// Prefix bounds a list; After is the key that it goes on behind.
+	Prefix, After []byte
+	// Limit is the most entries of a list's response; zero: the node's choice.
+	Limit uint32
+	// KeysOnly leaves the values out of a list.
+	KeysOnly bool
+	// Ext holds hints that a node may ignore; none is defined yet.
+	Ext []byte
+}
+
+// Check says why the request cannot be put on the wire. It checks what the
+// codec needs and leaves the store's rules to the node.
+func (r *Request) Check() error {
+	spec, ok := r.Op.spec()
+	switch {
+	case !ok:
+		return fmt.Errorf("%w: %v", ErrUnsupported, r.Op)
+	case r.Timeout < 0:
+		return fmt.Errorf("%v: timeout is negative: %w", r.Op, ErrMalformed)
+	case r.TTL < 0:
+		return fmt.Errorf("%v: TTL is negative: %w", r.Op, ErrMalformed)
+	case r.ExpiresAt < 0:
+		return fmt.Errorf("%v: expiry is negative: %w", r.Op, ErrMalformed)
+	case len(r.subject(spec)) > maxKeyField:
+		return fmt.Errorf("%v: key is %d bytes, a request can spell %d: %w", r.Op, len(r.subject(spec)), maxKeyField, ErrMalformed)
+	case len(r.After) > maxKeyField:
+		return fmt.Errorf("%v: continuation key is %d bytes, a request can spell %d: %w", r.Op, len(r.After), maxKeyField, ErrMalformed)
+	case int64(len(r.Value)) > math.MaxUint32:
+		return fmt.Errorf("%v: value is %d bytes, a request can spell %d: %w", r.Op, len(r.Value), uint32(math.MaxUint32), ErrMalformed)
+	case len(r.Ext) > MaxExt:
+		return fmt.Errorf("%v: extension is %d bytes, the limit is %d: %w", r.Op, len(r.Ext), MaxExt, ErrMalformed)
+	}
+	return r.checkFields(spec, r.flags())
+}
+
+// checkFields is what Check and Parse demand alike of which fields go together.
+func (r *Request) checkFields(spec opSpec, flags uint16) error {
+	if stray := flags &^ (spec.flags | reqExt); stray != 0 {
+		return fmt.Errorf("%v: flags %#04x do not belong to it: %w", r.Op, stray, ErrMalformed)
+	}
+	if n := flags & (reqTTL | reqExpiresAt | reqKeepTTL); n&(n-1) != 0 {
+		return fmt.Errorf("%v: more than one of TTL, expiry and keep-TTL: %w", r.Op, ErrMalformed)
+	}
+	if !spec.key && len(r.Key) > 0 {
+		return fmt.Errorf("%v: takes no key: %w", r.Op, ErrMalformed)
+	}
+	if !spec.value && len(r.Value) > 0 {
+		return fmt.Errorf("%v: takes no value: %w", r.Op, ErrMalformed)
+	}
+	return nil
+}
+
+// subject is what stands in the key's place.
+func (r *Request) subject(spec opSpec) []byte {
+	if r.Op == OpList {
+		return r.Prefix
+	}
+	return r.Key
+}
+
+func (r *Request) flags() (f uint16) {
+	if r.TTL != 0 {
+		f |= reqTTL
+	}
+	if r.ExpiresAt != 0 {
+		f |= reqExpiresAt
+	}
+	if r.KeepTTL {
+		f |= reqKeepTTL
+	}
+	if r.KeysOnly {
+		f |= reqKeysOnly
+	}
+	if r.Limit != 0 {
+		f |= reqLimit
+	}
+	if len(r.After) != 0 {
+		f |= reqAfter
+	}
+	if len(r.Ext) != 0 {
+		f |= reqExt
+	}
+	return f
+}
+
+// HeadSize is how many bytes AppendHead writes.
+func (r *Request) HeadSize() int {
+	spec, _ := r.Op.spec()
+	n := requestFixed + len(r.subject(spec))
+	if r.TTL != 0 {
+		n += 8
+	}
+	if r.ExpiresAt != 0 {
+		n += 8
+	}
+	if r.Limit != 0 {
+		n += 4
+	}
+	if len(r.After) != 0 {
+		n += 2 + len(r.After)
+	}
+	if len(r.Ext) != 0 {
+		n += 2 + len(r.Ext)
+	}
+	if spec.value {
+		n += 4
+	}
+	return n
+}
+
+// AppendHead appends all of the body but Tail. The request must pass Check.
+func (r *Request) AppendHead(dst []byte) []byte {
+	spec, _ := r.Op.spec()
+	subject := r.subject(spec)
+	dst = appendUint32(dst, millis32(r.Timeout))
+	dst = appendUint64(dst, r.Clock)
+	dst = appendUint16(dst, r.flags())
+	dst = appendUint16(dst, uint16(len(subject)))
+	dst = append(dst, subject...)
+	if r.TTL != 0 {
+		dst = appendUint64(dst, millis(r.TTL))
+	}
+	if r.ExpiresAt != 0 {
+		dst = appendUint64(dst, uint64(r.ExpiresAt))
+	}
+	if r.Limit != 0 {
+		dst = appendUint32(dst, r.Limit)
+	}
+	if len(r.After) != 0 {
+		dst = appendUint16(dst, uint16(len(r.After)))
+		dst = append(dst, r.After...)
+	}
+	if len(r.Ext) != 0 {
+		dst = appendUint16(dst, uint16(len(r.Ext)))
+		dst = append(dst, r.Ext...)
+	}
+	if spec.value {
+		dst = appendUint32(dst, uint32(len(r.Value)))
+	}
+	return dst
+}
+
+// Tail is the end of the body, a put's value, apart so that a large one need
+// not be copied behind the head.
+func (r *Request) Tail() []byte { return r.Value }
+
+// AppendTo appends the request's body. The request must pass Check.
+func (r *Request) AppendTo(dst []byte) []byte {
+	return append(r.AppendHead(dst), r.Tail()...)
+}
+
+// Parse reads the body of a frame of kind op. Key, Value, Prefix, After and Ext
+// alias body. On an error the request holds nothing of use but Op.
+func (r *Request) Parse(op Op, body []byte) error {
+	*r = Request{Op: op}
+	spec, ok := op.spec()
+	if !ok {
+		return fmt.Errorf("%w: operation %d", ErrUnsupported, uint8(op))
+	}
+	p := parser{rest: body}
+	r.Timeout = time.Duration(p.uint32("timeout")) * time.Millisecond
+	r.Clock = p.uint64("clock")
+	flags := p.uint16("flags")
+	subject := p.bytes16("key")
+	if p.err == nil && flags&^reqKnown != 0 {
+		return fmt.Errorf("%v: %w: flags %#04x", op, ErrUnsupported, flags&^reqKnown)
+	}
+	if op == OpList {
+		r.Prefix = subject
+	} else {
+		r.Key = subject
+	}
+	if flags&reqTTL != 0 {
+		r.TTL = time.Duration(p.positive("TTL", math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	}
+	if flags&reqExpiresAt != 0 {
+		r.ExpiresAt = p.positive("expiry", math.MaxInt64)
+	}
+	r.KeepTTL = flags&reqKeepTTL != 0
+	r.KeysOnly = flags&reqKeysOnly != 0
+	if flags&reqLimit != 0 {
+		if r.Limit = p.uint32("limit"); r.Limit == 0 {
+			p.fail("limit", "is zero")
+		}
+	}
+	if flags&reqAfter != 0 {
+		r.After = p.filled("continuation key", p.bytes16("continuation key"))
+	}
+	if flags&reqExt != 0 {
+		r.Ext = p.ext()
+	}
+	if spec.value {
+		r.Value = p.bytes32("value")
+	}
+	if err := p.end(); err != nil {
+		return fmt.Errorf("%v: %w", op, err)
+	}
+	return r.checkFields(spec, flags)
+}

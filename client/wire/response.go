@@ -1,0 +1,301 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// A response's flags.
+const (
+	respMessage   uint16 = 1 << 0 // u16 length, UTF-8
+	respRetry     uint16 = 1 << 1 // u32 ms
+	respVersion   uint16 = 1 << 2 // 16 bytes
+	respExpiresAt uint16 = 1 << 3 // u64 ms since 1970
+	respExisted   uint16 = 1 << 4 // no field
+	respEntries   uint16 = 1 << 5 // u32 count, entries
+	respMore      uint16 = 1 << 6 // no field
+	respBody      uint16 = 1 << 7 // u32 length, CBOR
+	respValue     uint16 = 1 << 8 // u32 length, bytes; last of all
+	respExt       uint16 = 1 << 15
+
+	respKnown = respMessage | respRetry | respVersion | respExpiresAt | respExisted | respEntries | respMore | respBody | respValue | respExt
+
+	responseFixed = 1 + 8 + 2      // code, clock, flags
+	entryFixed    = 2 + 16 + 8 + 4 // key length, version, expiry, value length
+)
+
+// Entry is one entry of a list.
+type Entry struct {
+	Key     []byte
+	Value   []byte
+	Version [16]byte
+	// ExpiresAt is milliseconds since 1970; zero: it does not expire.
+	ExpiresAt int64
+}
+
+// EntrySize is what an entry takes in a list's response: nodes count a page's
+// bytes with it against MaxPageBytes.
+func EntrySize(key, value int) int { return entryFixed + key + value }
+
+// Response is the answer to a request.
+type Response struct {
+	Code Code
+	// Message says why, when Code is not ok; at most MaxMessage bytes.
+	Message string
+	// RetryAfter hints when another try may succeed; zero: no hint.
+	RetryAfter time.Duration
+	// Clock is the node's clock reading: the session's next request carries it.
+	Clock uint64
+	// Version of the entry read or written; zero: none.
+	Version   [16]byte
+	ExpiresAt int64
+	// Value of a get; nil: none.
+	Value []byte
+	// Existed answers exists; for a delete it says whether there was something.
+	Existed bool
+	// Entries of a list, in key order; More says that others follow them.
+	Entries []Entry
+	More    bool
+	// Body is CBOR: []MemberInfo, StatusInfo or []SyncInfo.
+	Body []byte
+	// Ext holds hints that a client may ignore; none is defined yet.
+	Ext []byte
+}
+
+// Reset empties the response and keeps the entries' memory.
+func (r *Response) Reset() {
+	clear(r.Entries)
+	*r = Response{Entries: r.Entries[:0]}
+}
+
+// Fail makes the response an error.
+func (r *Response) Fail(code Code, message string) {
+	clock := r.Clock
+	r.Reset()
+	r.Clock, r.Code, r.Message = clock, code, message
+}
+
+// Check says why the response cannot be put on the wire.
+func (r *Response) Check() error {
+	switch {
+	case r.RetryAfter < 0:
+		return fmt.Errorf("response: retry hint is negative: %w", ErrMalformed)
+	case r.ExpiresAt < 0:
+		return fmt.Errorf("response: expiry is negative: %w", ErrMalformed)
+	case len(r.Entries) > MaxPageEntries:
+		return fmt.Errorf("response: %d entries, the limit is %d: %w", len(r.Entries), MaxPageEntries, ErrMalformed)
+	case int64(len(r.Value)) > math.MaxUint32 || int64(len(r.Body)) > math.MaxUint32:
+		return fmt.Errorf("response: a field is longer than %d bytes: %w", uint32(math.MaxUint32), ErrMalformed)
+	case len(r.Ext) > MaxExt:
+		return fmt.Errorf("response: extension is %d bytes, the limit is %d: %w", len(r.Ext), MaxExt, ErrMalformed)
+	}
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		if len(e.Key) > maxKeyField || int64(len(e.Value)) > math.MaxUint32 || e.ExpiresAt < 0 {
+			return fmt.Errorf("response: entry %d does not fit a list: %w", i, ErrMalformed)
+		}
+	}
+	return nil
+}
+
+func (r *Response) flags() (f uint16) {
+	if r.Message != "" {
+		f |= respMessage
+	}
+	if r.RetryAfter != 0 {
+		f |= respRetry
+	}
+	if r.Version != [16]byte{} {
+		f |= respVersion
+	}
+	if r.ExpiresAt != 0 {
+		f |= respExpiresAt
+	}
+	if r.Existed {
+		f |= respExisted
+	}
+	if len(r.Entries) != 0 {
+		f |= respEntries
+	}
+	if r.More {
+		f |= respMore
+	}
+	if len(r.Body) != 0 {
+		f |= respBody
+	}
+	if r.Value != nil {
+		f |= respValue
+	}
+	if len(r.Ext) != 0 {
+		f |= respExt
+	}
+	return f
+}
+
+// HeadSize is how many bytes AppendHead writes.
+func (r *Response) HeadSize() int {
+	n := responseFixed
+	if r.Message != "" {
+		n += 2 + len(cut(r.Message))
+	}
+	if r.RetryAfter != 0 {
+		n += 4
+	}
+	if r.Version != [16]byte{} {
+		n += 16
+	}
+	if r.ExpiresAt != 0 {
+		n += 8
+	}
+	if len(r.Entries) != 0 {
+		n += 4
+		for i := range r.Entries {
+			n += EntrySize(len(r.Entries[i].Key), len(r.Entries[i].Value))
+		}
+	}
+	if len(r.Body) != 0 {
+		n += 4 + len(r.Body)
+	}
+	if len(r.Ext) != 0 {
+		n += 2 + len(r.Ext)
+	}
+	if r.Value != nil {
+		n += 4
+	}
+	return n
+}
+
+// AppendHead appends all of the body but Tail. The response must pass Check.
+func (r *Response) AppendHead(dst []byte) []byte {
+	dst = append(dst, byte(r.Code))
+	dst = appendUint64(dst, r.Clock)
+	dst = appendUint16(dst, r.flags())
+	if r.Message != "" {
+		m := cut(r.Message)
+		dst = appendUint16(dst, uint16(len(m)))
+		dst = append(dst, m...)
+	}
+	if r.RetryAfter != 0 {
+		dst = appendUint32(dst, millis32(r.RetryAfter))
+	}
+	if r.Version != [16]byte{} {
+		dst = append(dst, r.Version[:]...)
+	}
+	if r.ExpiresAt != 0 {
+		dst = appendUint64(dst, uint64(r.ExpiresAt))
+	}
+	if len(r.Entries) != 0 {
+		dst = appendUint32(dst, uint32(len(r.Entries)))
+		for i := range r.Entries {
+			dst = r.Entries[i].appendTo(dst)
+		}
+	}
+	if len(r.Body) != 0 {
+		dst = appendUint32(dst, uint32(len(r.Body)))
+		dst = append(dst, r.Body...)
+	}
+	if len(r.Ext) != 0 {
+		dst = appendUint16(dst, uint16(len(r.Ext)))
+		dst = append(dst, r.Ext...)
+	}
+	if r.Value != nil {
+		dst = appendUint32(dst, uint32(len(r.Value)))
+	}
+	return dst
+}
+
+func (e *Entry) appendTo(dst []byte) []byte {
+	dst = appendUint16(dst, uint16(len(e.Key)))
+	dst = append(dst, e.Key...)
+	dst = append(dst, e.Version[:]...)
+	dst = appendUint64(dst, uint64(e.ExpiresAt))
+	dst = appendUint32(dst, uint32(len(e.Value)))
+	return append(dst, e.Value...)
+}
+
+// Tail is the end of the body, a get's value, apart so that a large one need
+// not be copied behind the head.
+func (r *Response) Tail() []byte { return r.Value }
+
+// AppendTo appends the response's body. The response must pass Check.
+func (r *Response) AppendTo(dst []byte) []byte {
+	return append(r.AppendHead(dst), r.Tail()...)
+}
+
+// Parse reads the body of a response's frame. Value, Body, Ext and the entries'
+// keys and values alias body; Entries' memory is used again. On an error the
+// response holds nothing of use.
+func (r *Response) Parse(body []byte) error {
+	r.Reset()
+	p := parser{rest: body}
+	r.Code = Code(p.uint8("code"))
+	r.Clock = p.uint64("clock")
+	flags := p.uint16("flags")
+	if p.err == nil && flags&^respKnown != 0 {
+		return fmt.Errorf("response: %w: flags %#04x", ErrUnsupported, flags&^respKnown)
+	}
+	if flags&respMessage != 0 {
+		if m := p.filled("message", p.bytes16("message")); len(m) > MaxMessage {
+			p.fail("message", "is too long")
+		} else {
+			r.Message = string(m)
+		}
+	}
+	if flags&respRetry != 0 {
+		if r.RetryAfter = time.Duration(p.uint32("retry hint")) * time.Millisecond; r.RetryAfter == 0 {
+			p.fail("retry hint", "is zero")
+		}
+	}
+	if flags&respVersion != 0 {
+		copy(r.Version[:], p.take("version", len(r.Version)))
+		if r.Version == [16]byte{} {
+			p.fail("version", "is zero")
+		}
+	}
+	if flags&respExpiresAt != 0 {
+		r.ExpiresAt = p.positive("expiry", math.MaxInt64)
+	}
+	r.Existed = flags&respExisted != 0
+	r.More = flags&respMore != 0
+	if flags&respEntries != 0 {
+		r.parseEntries(&p)
+	}
+	if flags&respBody != 0 {
+		r.Body = p.filled("body", p.bytes32("body"))
+	}
+	if flags&respExt != 0 {
+		r.Ext = p.ext()
+	}
+	if flags&respValue != 0 {
+		r.Value = p.bytes32("value")
+	}
+	if err := p.end(); err != nil {
+		return fmt.Errorf("response: %w", err)
+	}
+	return nil
+}
+
+func (r *Response) parseEntries(p *parser) {
+	count := int64(p.uint32("entry count"))
+	switch {
+	case p.err != nil:
+		return
+	case count == 0 || count > MaxPageEntries:
+		p.fail("entry count", "is out of range")
+		return
+	case count*entryFixed > int64(len(p.rest)):
+		p.fail("entry count", "is more than the frame holds")
+		return
+	}
+	for range count {
+		e := Entry{Key: p.bytes16("entry key")}
+		copy(e.Version[:], p.take("entry version", len(e.Version)))
+		e.ExpiresAt = int64(p.atMost("entry expiry", math.MaxInt64))
+		e.Value = p.bytes32("entry value")
+		if p.err != nil {
+			return
+		}
+		r.Entries = append(r.Entries, e)
+	}
+}
