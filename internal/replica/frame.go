@@ -25,9 +25,9 @@ const (
 
 	maxFrameExt = 4096
 
-	// MaxPushEntries caps the entries of one push. A batch is bounded in bytes
-	// and an entry counts at least entryOverhead, so that the default batch
-	// holds 4,096 at most; a configured one may hold more.
+	// MaxPushEntries caps the entries of one push. With the default batch, which
+	// is bounded in bytes, it is never reached: an entry counts entryOverhead at
+	// least.
 	MaxPushEntries = 1 << 16
 )
 
@@ -56,8 +56,10 @@ func (f *PushFrame) AppendTo(dst []byte) []byte {
 	return dst
 }
 
-// ParsePush reads a push. Nothing in the result aliases b.
-func ParsePush(b []byte, limits engine.Limits) (*PushFrame, error) {
+// ParsePush reads a push. Nothing in the result aliases b. Values are bounded by
+// the frame alone: one over the receiver's limit is for its engine to refuse,
+// because the entries around it are good.
+func ParsePush(b []byte) (*PushFrame, error) {
 	if len(b) < pushFixed {
 		return nil, fmt.Errorf("push: %d bytes, at least %d: %w", len(b), pushFixed, ErrMalformed)
 	}
@@ -92,9 +94,9 @@ func ParsePush(b []byte, limits engine.Limits) (*PushFrame, error) {
 		if uint64(n) > uint64(len(rest)) {
 			return nil, fmt.Errorf("push: entry %d of %d is %d bytes, %d are left: %w", i, count, n, len(rest), ErrMalformed)
 		}
-		e, err := engine.ParseEntry(rest[:n], limits)
+		e, err := engine.ParseEntry(rest[:n], 0)
 		if err != nil {
-			return nil, fmt.Errorf("push: entry %d of %d: %w: %w", i, count, err, ErrMalformed)
+			return nil, fmt.Errorf("push: entry %d of %d: %w", i, count, err)
 		}
 		f.Entries = append(f.Entries, e)
 		rest = rest[n:]

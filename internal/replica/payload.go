@@ -2,9 +2,9 @@ package replica
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
+	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/merkle"
 )
 
@@ -35,8 +35,8 @@ const (
 	maxPayloadExt = 200
 )
 
-// ErrMalformed is what every decoder here wraps.
-var ErrMalformed = errors.New("malformed")
+// ErrMalformed is what every refusal of a decoder wraps, an entry's included.
+var ErrMalformed = engine.ErrMalformed
 
 // AppendTo appends the wire form.
 func (p Payload) AppendTo(dst []byte) []byte {

@@ -28,12 +28,13 @@ func (q *queue) push(e *engine.Entry, prev uint64) {
 	q.bytes += entryBytes(e)
 }
 
-// take removes the first entries, up to limit bytes, and at least one.
+// take removes the first entries, up to limit bytes and what a frame may hold,
+// and at least one.
 func (q *queue) take(limit int) (entries []*engine.Entry, prev uint64) {
 	n, bytes := 0, 0
 	for _, it := range q.items[q.head:] {
 		b := entryBytes(it.entry)
-		if n > 0 && bytes+b > limit {
+		if n == MaxPushEntries || n > 0 && bytes+b > limit {
 			break
 		}
 		n, bytes = n+1, bytes+b
