@@ -1,0 +1,32 @@
+package engine
+
+// Stats are the engine's figures. Those of the contents count what was swept:
+// an entry counts as live until the sweep after its expiry.
+type Stats struct {
+	Entries    uint64 // live
+	Tombstones uint64 // deleted and expired: keys that are kept without a value for anybody
+	EntryBytes uint64 // keys and values held
+
+	Refused       uint64 // entries that Apply refused
+	Conflicts     uint64 // arriving entries of one version and other content; must stay zero
+	ClockReadings uint64 // readings too far ahead to be taken in, those of refused entries included
+}
+
+// Stats looks at each shard in turn.
+func (e *Engine) Stats() Stats {
+	st := Stats{
+		Refused:       e.refused.Load(),
+		Conflicts:     e.conflicts.Load(),
+		ClockReadings: e.clock.Refused(),
+	}
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.RLock()
+		live := s.index.Len()
+		st.Entries += uint64(live)
+		st.Tombstones += uint64(len(s.records) - live)
+		st.EntryBytes += uint64(s.bytes)
+		s.mu.RUnlock()
+	}
+	return st
+}
