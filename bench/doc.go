@@ -1,0 +1,20 @@
+// Command bench measures gokv: `go run ./bench -h`.
+//
+//	latency   a put on one node until it can be read on both others
+//	idle      what a converged cluster that nobody uses sends
+//	round     what one round costs that finds few differences among many entries
+//	ops       puts and gets a second, over the network
+//	all       the four, one after the other
+//	debindex  Debian's package index to NDJSON, stdin to stdout: real input
+//
+// idle and round count UDP payload at the sockets of nodes in this process; what
+// they count does not depend on the machine, and budget_test.go holds it to a
+// limit. latency and ops measure time between separate processes, gokv-node built
+// from this tree; their figures mean something beside others of the same run on
+// the same machine alone, which is why latency measures Redis and its replica too
+// where redis-server is installed.
+//
+// Each workload is a function that takes its sizes and returns figures; printing
+// is left to report.go. Nothing here is safe for concurrent use. It is no
+// comparison of stores: of that, only the one latency figure is here.
+package main

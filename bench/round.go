@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/tochemey/gokv"
+	"github.com/tochemey/gokv/internal/clustertest"
+)
+
+type roundOptions struct {
+	keys, differing, valueBytes int
+}
+
+var defaultRound = roundOptions{keys: 100_000, differing: 10, valueBytes: 100}
+
+// behind is how far b's clock is set back while a writes what is to differ: past
+// the allowed skew, so that b refuses the pushes. Its own writes stay acceptable to
+// a, and no connection has to be cut for the nodes to come to differ.
+const (
+	allowedSkew = 500 * time.Millisecond
+	behind      = allowedSkew + 300*time.Millisecond
+)
+
+// measureRound counts the UDP payload of one round between two nodes, over
+// connections that are up, with everything that the round causes.
+func measureRound(ctx context.Context, o roundOptions) (figures []figure, err error) {
+	var setBack atomic.Int64
+	c, err := clustertest.New(ctx, clustertest.Options{Nodes: 2, Configure: func(name string, cfg *gokv.Config) {
+		cfg.SyncInterval = time.Hour // the one round is the one that is asked for
+		cfg.MaxClockSkew = allowedSkew
+		if name == "b" {
+			cfg.Clock = func() time.Time { return time.Now().Add(-time.Duration(setBack.Load())) }
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = closeCluster(c, err) }()
+	a, b := c.Node("a"), c.Node("b")
+	if err := fill(ctx, a.Client(), o.keys, o.valueBytes); err != nil {
+		return nil, err
+	}
+	if err := c.WaitConverged(ctx); err != nil {
+		return nil, err
+	}
+
+	setBack.Store(int64(behind))
+	entryBytes := 0
+	for i := range o.differing {
+		k := i * (o.keys / max(o.differing, 1)) // stale on b
+		if i%2 == 1 {
+			k = o.keys + i // missing on b
+		}
+		v := value(k, 1, o.valueBytes)
+		entryBytes += len(key(k)) + len(v)
+		if err := a.Client().Put(ctx, key(k), v); err != nil {
+			return nil, err
+		}
+	}
+	if err := pause(ctx, time.Second); err != nil { // the pushes, and what they are answered
+		return nil, err
+	}
+	if o.differing > 0 && a.Status().RootDigest == b.Status().RootDigest {
+		return nil, errors.New("the nodes do not differ: b took the pushes that it was to refuse")
+	}
+	setBack.Store(0)
+
+	before, packets, began := c.Network().Sent(), c.Network().Packets(), time.Now()
+	results, err := a.Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	// The stream's last acknowledgements belong to the round.
+	if err := pause(ctx, 100*time.Millisecond); err != nil {
+		return nil, err
+	}
+	udp, datagrams := c.Network().Sent()-before, c.Network().Packets()-packets
+	if a.Status().RootDigest != b.Status().RootDigest {
+		return nil, fmt.Errorf("the nodes differ after the round: %+v", results)
+	}
+	figures = []figure{
+		{"round", "UDP payload, both ways", float64(udp), "B"},
+		{"round", "of that the entries' keys and values", float64(entryBytes), "B"},
+		{"round", "datagrams, both ways", float64(datagrams), ""},
+		{"round", "time", float64(took.Microseconds()) / 1000, "ms"},
+	}
+	for _, r := range results {
+		figures = append(figures,
+			figure{"round", "the dialogue's own bytes, both ways", float64(r.BytesSent + r.BytesReceived), "B"},
+			figure{"round", "entries moved, both ways", float64(r.EntriesSent + r.EntriesReceived), ""})
+	}
+	return figures, nil
+}
+
+// closeCluster stops a cluster that a workload is done with.
+func closeCluster(c *clustertest.Cluster, err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return errors.Join(err, c.Close(ctx))
+}
