@@ -69,7 +69,6 @@ func (p *PingReq) AppendTo(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, p.From)
 	dst = binary.BigEndian.AppendUint64(dst, p.Target)
 	dst = appendFlag(dst, p.WantNack, flagWantNack)
-	dst = appendBytes(dst, p.Addr)
 	return appendMembers(dst, p.Updates)
 }
 
@@ -168,10 +167,7 @@ func ParseDatagram(b []byte) (Message, error) {
 	case typeAck:
 		msg = &Ack{Seq: r.u32(), From: r.instance(), Relayed: r.flag(flagRelayed), Payload: r.payload(), Updates: r.members(maxUpdates)}
 	case typePingReq:
-		msg = &PingReq{
-			Seq: r.u32(), From: r.instance(), Target: r.instance(), WantNack: r.flag(flagWantNack),
-			Addr: r.addr(), Updates: r.members(maxUpdates),
-		}
+		msg = &PingReq{Seq: r.u32(), From: r.instance(), Target: r.instance(), WantNack: r.flag(flagWantNack), Updates: r.members(maxUpdates)}
 	case typeNack:
 		msg = &Nack{Seq: r.u32(), From: r.instance()}
 	case typeGossip:
@@ -311,17 +307,6 @@ func (r *reader) payload() []byte {
 
 func (r *reader) text(what string, limit int) string {
 	return string(r.take(r.uvarint(what, limit)))
-}
-
-func (r *reader) addr() string {
-	addr := r.text("address", MaxAddrBytes)
-	if r.err == nil && addr == "" {
-		r.fail("address is empty")
-	}
-	if err := checkAddr(addr); err != nil {
-		r.fail("address: %v", err)
-	}
-	return addr
 }
 
 func (r *reader) members(limit int) []Member {

@@ -39,11 +39,11 @@
 //
 // # States
 //
-//	             no ack                not refuted in time
-//	  ┌─ Alive ──────────► Suspect ───────────────────────► Dead
-//	  │    ▲                  │                               │
-//	  │    └── refuted ───────┴──────────── refuted ──────────┘
-//	  └──────── says that it leaves ──► Left ──► forgotten after a while
+//	           no ack                not refuted in time
+//	┌─ Alive ──────────► Suspect ───────────────────────► Dead
+//	│    ▲                  │                               │
+//	│    └── refuted ───────┴──────────── refuted ──────────┘
+//	└──────── says that it leaves ──► Left ──► forgotten after a while
 //
 // A member refutes by raising its incarnation. docs/membership.md has the
 // whole story: what happens on loss, restart and reordering, and the bytes.

@@ -34,8 +34,7 @@ type Ack struct {
 type PingReq struct {
 	Seq    uint32
 	From   uint64 // instance that asks
-	Target uint64
-	Addr   string // the target's peer address
+	Target uint64 // sent to where the third member knows it to be
 	// WantNack asks for a Nack when the target does not answer in time.
 	WantNack bool
 	Updates  []Member
