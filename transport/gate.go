@@ -1,0 +1,109 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
+
+	"github.com/tochemey/gokv/internal/auth"
+)
+
+// gate bounds the handshakes in progress of one listener, from the first packet
+// until the proof, and asks for QUIC's Retry when addresses that may be
+// spoofed come too often.
+type gate struct {
+	max      int
+	pending  atomic.Int64
+	unproven *rate.Limiter // first packets from unverified addresses
+	refusals *refusals
+}
+
+func newGate(max, retryAbove int, r *refusals) *gate {
+	return &gate{max: max, unproven: rate.NewLimiter(rate.Limit(retryAbove), retryAbove), refusals: r}
+}
+
+// enter takes a place; release gives it back, once, however often it is called.
+func (g *gate) enter() (release func(), ok bool) {
+	if g.pending.Add(1) > int64(g.max) {
+		g.pending.Add(-1)
+		return nil, false
+	}
+	return sync.OnceFunc(func() { g.pending.Add(-1) }), true
+}
+
+// askRetry is quic.Transport.VerifySourceAddress. A Retry costs an honest
+// dialler one round trip and a liar its anonymity. So that liars cannot take
+// all places, it is also asked for once a quarter of them are taken.
+func (g *gate) askRetry(net.Addr) bool {
+	return g.pending.Load() >= int64(g.max+3)/4 || !g.unproven.Allow()
+}
+
+// knock is one QUIC connection on its way from first packet to proof.
+type knock struct {
+	release func()
+	remote  string
+	told    atomic.Bool // its failure has been noted
+}
+
+type knockKey struct{}
+
+var errNoPlace = errors.New("too many handshakes in progress")
+
+// connContext is quic.Transport.ConnContext. quic-go reports no failed TLS
+// handshake but by the end of this context, with its cause.
+func (g *gate) connContext(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	release, ok := g.enter()
+	if !ok {
+		g.refusals.note(asListener, info.RemoteAddr.String(), &auth.RefusedError{Reason: auth.Limit, Err: errNoPlace})
+		return nil, errNoPlace
+	}
+	k := &knock{release: release, remote: info.RemoteAddr.String()}
+	context.AfterFunc(ctx, func() {
+		k.release()
+		g.failed(k, context.Cause(ctx))
+	})
+	return context.WithValue(ctx, knockKey{}, k), nil
+}
+
+// failed notes how a handshake ended, unless that has been done.
+func (g *gate) failed(k *knock, err error) {
+	if k.told.Swap(true) {
+		return
+	}
+	g.refusals.note(asListener, k.remote, listenerError(err))
+}
+
+// passed gives the place back after the proof; what ends the connection later
+// is no refusal.
+func (k *knock) passed() {
+	k.told.Store(true)
+	k.release()
+}
+
+func knockOf(conn *quic.Conn) *knock {
+	k, _ := conn.Context().Value(knockKey{}).(*knock) // set for every accepted one
+	return k
+}
+
+// listenerError is auth.Classify for an end that listens: to it, a handshake
+// that does not come to its end in time is a refusal too.
+func listenerError(err error) error {
+	if err == nil {
+		return nil
+	}
+	err = auth.Classify(err)
+	if auth.ReasonOf(err) != auth.ReasonNone {
+		return err
+	}
+	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok ||
+		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return &auth.RefusedError{Reason: auth.Timeout, Err: err}
+	}
+	return err
+}
