@@ -220,8 +220,10 @@ func (l *Loop) HandlePushPull(ctx context.Context, from string, req []byte) ([]b
 func (l *Loop) Join(ctx context.Context, addrs []string) error {
 	addrs = slices.Clone(addrs)
 	var wrong error
-	err := l.do(ctx, func(now time.Time) { wrong = l.machine.Join(now, addrs, &l.out) })
-	return errors.Join(err, wrong)
+	if err := l.do(ctx, func(now time.Time) { wrong = l.machine.Join(now, addrs, &l.out) }); err != nil {
+		return err
+	}
+	return wrong
 }
 
 // Leave tells the others that this member leaves, and returns when that is
