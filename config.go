@@ -1,0 +1,256 @@
+package gokv
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is what a Node is made from. A zero field means its default, which is
+// gokv-node's, with two exceptions: an embedded node has no listener for
+// clients and none for HTTP unless their addresses are given.
+//
+// Each field that a user of gokv-node can set stands in the table that
+// [Config.Settings] returns; flags, environment, YAML and the reference in
+// docs/configuration.md come from it.
+type Config struct {
+	// Name is the member's name, 1 to 256 bytes, one a live node in a cluster.
+	// Default: the host name, a colon and the peers' port.
+	Name string
+
+	// Cluster names the cluster; nodes of another name never join. 1 to 256
+	// bytes, default "gokv".
+	Cluster string
+
+	// PeerAddr is the UDP address on which peers are served, default
+	// 127.0.0.1:7946. Port 0 takes a free one.
+	PeerAddr string
+
+	// ClientAddr is the address on which clients are served: QUIC on UDP and
+	// TLS on TCP. Empty: no listener for clients.
+	ClientAddr string
+
+	// HTTPAddr is the TCP address of /metrics, /healthz and /readyz. Empty:
+	// no HTTP listener.
+	HTTPAddr string
+
+	// AdvertiseAddr is the host:port that peers dial. Default: PeerAddr as it
+	// was bound. A wildcard PeerAddr needs it.
+	AdvertiseAddr string
+
+	// Join lists host:port addresses of peers. One that answers is enough;
+	// those that do not are asked again for as long as the node lives. The
+	// node's own address in it is ignored. Empty: the node starts a cluster
+	// of its own and is ready at once.
+	Join []string
+
+	// SyncInterval is the pause between anti-entropy rounds with a peer whose
+	// digest differs. 10 ms to 1 h, default 1 s.
+	SyncInterval time.Duration
+
+	// TLSCA, TLSCert and TLSKey are PEM files for mutual TLS, for peers and
+	// clients; all three or none. They are read again when they change.
+	TLSCA, TLSCert, TLSKey string
+
+	// SecretFile holds cluster secrets, one a line; Secrets holds them
+	// themselves, in the same form. The first signs, all verify.
+	SecretFile string
+	Secrets    []string
+
+	// MaxValueSize is the largest value in bytes, 1 B to 15 MiB, default
+	// 1 MiB. It must be the same on all members.
+	MaxValueSize int64
+
+	// MaxClockSkew is how far ahead of the wall clock a version may be.
+	// 10 ms to 1 min, default 500 ms.
+	MaxClockSkew time.Duration
+
+	// Insecure allows addresses that are not loopback without TLS material
+	// or secret.
+	Insecure bool
+
+	// Logger takes the node's log, default slog.Default().
+	Logger *slog.Logger
+
+	// PeerConn, if set, is used in PeerAddr's place: a test's network, or a
+	// socket that the embedding program made. The node closes it.
+	PeerConn net.PacketConn
+
+	// Clock gives the wall time, default time.Now. Versions, expiries and
+	// the limits on clock skew are judged by it.
+	Clock func() time.Time
+
+	// Seed feeds the node's random choices (probe order, partners, jitter).
+	// Zero: a random one. The instance ID is always random.
+	Seed uint64
+}
+
+// The defaults that gokv-node starts with.
+const (
+	DefaultCluster    = "gokv"
+	DefaultPeerAddr   = "127.0.0.1:7946"
+	DefaultClientAddr = "127.0.0.1:7947"
+	DefaultHTTPAddr   = "127.0.0.1:7948"
+
+	defaultSyncInterval = time.Second
+	defaultMaxValueSize = 1 << 20
+	defaultMaxClockSkew = 500 * time.Millisecond
+
+	maxNameBytes = 256
+	// A frame of the clients' protocol is at most 16 MiB, head and key included.
+	largestMaxValueSize = 15 << 20
+)
+
+// withDefaults returns a copy in which every zero field has its default.
+func (c Config) withDefaults() Config {
+	if c.Cluster == "" {
+		c.Cluster = DefaultCluster
+	}
+	if c.PeerAddr == "" {
+		c.PeerAddr = DefaultPeerAddr
+	}
+	if c.SyncInterval == 0 {
+		c.SyncInterval = defaultSyncInterval
+	}
+	if c.MaxValueSize == 0 {
+		c.MaxValueSize = defaultMaxValueSize
+	}
+	if c.MaxClockSkew == 0 {
+		c.MaxClockSkew = defaultMaxClockSkew
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	return c
+}
+
+// Validate reports every field that is wrong, a line each, named as the
+// setting is. It changes nothing. Zero fields stand for their defaults.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	wrong := func(setting, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
+	}
+	if len(c.Name) > maxNameBytes {
+		wrong("name", "%d bytes: at most %d", len(c.Name), maxNameBytes)
+	}
+	if len(c.Cluster) > maxNameBytes {
+		wrong("cluster", "%d bytes: at most %d", len(c.Cluster), maxNameBytes)
+	}
+	for _, a := range []struct{ setting, addr string }{
+		{"peer-addr", c.PeerAddr},
+		{"client-addr", c.ClientAddr},
+		{"http-addr", c.HTTPAddr},
+	} {
+		if err := checkListenAddr(a.addr); err != nil {
+			wrong(a.setting, "%v", err)
+		}
+	}
+	if c.AdvertiseAddr != "" {
+		if err := checkDialAddr(c.AdvertiseAddr); err != nil {
+			wrong("advertise-addr", "%v", err)
+		}
+	} else if host, _, err := net.SplitHostPort(c.PeerAddr); err == nil && c.PeerConn == nil && wildcard(host) {
+		wrong("advertise-addr", "empty: needed because peer-addr %s is a wildcard, which no peer can dial", c.PeerAddr)
+	}
+	for _, a := range c.Join {
+		if err := checkDialAddr(a); err != nil {
+			wrong("join", "%v", err)
+		}
+	}
+	between(wrong, "sync-interval", c.SyncInterval, 10*time.Millisecond, time.Hour)
+	between(wrong, "max-clock-skew", c.MaxClockSkew, 10*time.Millisecond, time.Minute)
+	switch {
+	case c.MaxValueSize < 1:
+		wrong("max-value-size", "%d B: at least 1 B", c.MaxValueSize)
+	case c.MaxValueSize > largestMaxValueSize:
+		wrong("max-value-size", "%s: at most %s", formatSize(c.MaxValueSize), formatSize(largestMaxValueSize))
+	}
+	if n := countSet(c.TLSCA, c.TLSCert, c.TLSKey); n != 0 && n != 3 {
+		wrong("tls-ca, tls-cert, tls-key", "%d of the three given: mutual TLS needs all", n)
+	}
+	return errors.Join(errs...)
+}
+
+func between(wrong func(string, string, ...any), setting string, d, least, most time.Duration) {
+	switch {
+	case d < least:
+		wrong(setting, "%v: at least %v", d, least)
+	case d > most:
+		wrong(setting, "%v: at most %v", d, most)
+	}
+}
+
+func countSet(ss ...string) int {
+	n := 0
+	for _, s := range ss {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// checkListenAddr accepts host:port with a numeric port, and the empty string.
+func checkListenAddr(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q: not host:port", addr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return fmt.Errorf("%q: port %q is not a number from 0 to 65535", addr, port)
+	}
+	return nil
+}
+
+// checkDialAddr accepts host:port where both are given.
+func checkDialAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q: not host:port", addr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%q: port %q is not a number from 1 to 65535", addr, port)
+	}
+	if wildcard(host) {
+		return fmt.Errorf("%q: %q is no host that can be dialled", addr, host)
+	}
+	return nil
+}
+
+func wildcard(host string) bool {
+	if host == "" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsUnspecified()
+}
+
+// defaultName is the host name and the peers' port.
+func defaultName(peerAddr string) string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	_, port, err := net.SplitHostPort(peerAddr)
+	if err != nil {
+		return host
+	}
+	name := host + ":" + port
+	if len(name) > maxNameBytes {
+		name = strings.TrimLeft(name[len(name)-maxNameBytes:], ".-:")
+	}
+	return name
+}

@@ -1,0 +1,182 @@
+package gokv
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tochemey/gokv/internal/replica"
+	"github.com/tochemey/gokv/merkle"
+	"github.com/tochemey/gokv/transport"
+)
+
+// The kinds of streams between nodes: the first byte of each.
+const (
+	streamPushPull byte = 1 // membership: one request, one answer
+	streamPush     byte = 2 // pushes and their acknowledgements, in turn
+	streamRound    byte = 3 // one anti-entropy round
+)
+
+// progressTimeout is how long a peer may take over one frame of a push or a
+// round before the stream is given up.
+const progressTimeout = 10 * time.Second
+
+// pusher carries this node's writes to one peer, over one long-lived stream.
+type pusher struct {
+	r        *replication
+	instance uint64
+	name     string
+	ctx      context.Context
+	cancel   context.CancelFunc
+	next     chan replica.Push // holds one: the machine has at most one in flight
+
+	addr string // guarded by r.mu
+
+	// Owned by run.
+	stream transport.Stream
+	reader *bufio.Reader
+	writer *bufio.Writer
+	buf    []byte
+}
+
+func (p *pusher) run() {
+	defer p.hangUp()
+	for {
+		select {
+		case <-p.ctx.Done():
+			select {
+			case push := <-p.next: // the machine waits to hear of it
+				p.r.pushDone(p.instance, push.Seq, true)
+			default:
+			}
+			return
+		case push := <-p.next:
+			err := p.push(push)
+			if err != nil {
+				p.hangUp()
+				if p.ctx.Err() == nil {
+					p.r.node.metrics.pushDropped.Add(float64(len(push.Entries)))
+					p.r.node.log.Debug("push failed", "peer", p.name, "entries", len(push.Entries), "error", err)
+				}
+			} else {
+				p.r.node.metrics.pushEntries.WithLabelValues(directionSent).Add(float64(len(push.Entries)))
+			}
+			p.r.pushDone(p.instance, push.Seq, err != nil)
+		}
+	}
+}
+
+// push sends one batch and waits for its acknowledgement.
+func (p *pusher) push(push replica.Push) error {
+	if p.stream == nil {
+		if err := p.dial(); err != nil {
+			return err
+		}
+	}
+	if err := p.stream.SetDeadline(time.Now().Add(progressTimeout)); err != nil {
+		return err
+	}
+	frame := replica.PushFrame{Seq: push.Seq, Clock: p.r.node.engine.Clock().Read(), Prev: push.Prev, Entries: push.Entries}
+	p.buf = frame.AppendTo(p.buf[:0])
+	if err := writeFrame(p.writer, p.buf); err != nil {
+		return err
+	}
+	if err := p.writer.Flush(); err != nil {
+		return err
+	}
+	body, err := readFrame(p.reader, p.buf)
+	if err != nil {
+		return err
+	}
+	ack, err := replica.ParseAck(body)
+	if err != nil {
+		return err
+	}
+	if ack.Seq != push.Seq {
+		return fmt.Errorf("push %d was answered as %d", push.Seq, ack.Seq)
+	}
+	p.buf = trimBuffer(p.buf)
+	p.r.node.observe(ack.Clock)
+	return nil
+}
+
+func (p *pusher) dial() error {
+	p.r.mu.Lock()
+	addr := p.addr
+	p.r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(p.ctx, progressTimeout)
+	defer cancel()
+	stream, peer, err := p.r.node.transport.OpenStream(ctx, addr, transport.Main, streamPush)
+	if err != nil {
+		return err
+	}
+	if peer.Instance != p.instance {
+		stream.Abort()
+		return fmt.Errorf("%s is now another instance of %q", addr, peer.Name)
+	}
+	p.stream = stream
+	p.reader = bufio.NewReaderSize(stream, 4<<10)
+	p.writer = bufio.NewWriterSize(stream, 64<<10)
+	return nil
+}
+
+func (p *pusher) hangUp() {
+	if p.stream != nil {
+		p.stream.Abort()
+		p.stream = nil
+	}
+}
+
+// keptBuffer is how large a buffer may be that is kept for the next frame.
+const keptBuffer = 1 << 20
+
+func trimBuffer(b []byte) []byte {
+	if cap(b) > keptBuffer {
+		return nil
+	}
+	return b
+}
+
+// servePush merges a peer's pushes and acknowledges each, until the stream
+// ends.
+func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.Stream) error {
+	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 4<<10)
+	var buf, ack []byte
+	for ctx.Err() == nil {
+		body, err := readFrame(reader, buf)
+		if err != nil {
+			return endOfStream(err)
+		}
+		buf = trimBuffer(body)
+		frame, err := replica.ParsePush(body)
+		if err != nil {
+			n.badMessage("push", from.Name, err)
+			return err
+		}
+		n.observe(frame.Clock)
+		refused := uint32(0)
+		now := n.nowMS()
+		for _, e := range frame.Entries {
+			outcome, lag := n.engine.Apply(now, e)
+			switch outcome {
+			case merkle.Refused:
+				refused++
+			case merkle.Applied:
+				n.merged(lag)
+			}
+		}
+		n.metrics.pushEntries.WithLabelValues(directionReceived).Add(float64(len(frame.Entries)))
+		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused}.AppendTo(ack[:0])
+		if err := s.SetWriteDeadline(time.Now().Add(progressTimeout)); err != nil {
+			return err
+		}
+		if err := writeFrame(writer, ack); err != nil {
+			return err
+		}
+		if err := writer.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

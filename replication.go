@@ -1,0 +1,245 @@
+package gokv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/internal/replica"
+	"github.com/tochemey/gokv/membership"
+)
+
+// replication drives the replica machine: it gives it the time, what the
+// membership, the peers and the clients say, and carries out what it asks
+// for. It takes no decision.
+//
+// The machine is stepped under mu by whoever has news, so that a write is on
+// its way to an idle peer before its client is answered. Nothing under mu
+// waits: a push goes into its peer's slot, which is free because the machine
+// has at most one in flight a peer, and a round runs on a goroutine.
+type replication struct {
+	node   *Node
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // pushers, rounds, the timer
+	wake   chan struct{}  // the next deadline may have changed
+
+	mu       sync.Mutex
+	machine  *replica.Machine
+	out      replica.Effects
+	peers    map[uint64]*pusher
+	deadline time.Time
+	settled  chan struct{} // closed and made anew after each step that ended a push or round
+	asked    map[uint64][]chan roundReport
+	stopped  bool
+}
+
+func newReplication(n *Node, started int64, r *rand.Rand) (*replication, error) {
+	machine, err := replica.New(replica.Config{
+		Self: n.self, Started: started, SyncInterval: n.cfg.SyncInterval, Alone: len(n.joinAddrs()) == 0, Rand: r,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &replication{
+		node: n, ctx: ctx, cancel: cancel, machine: machine,
+		wake: make(chan struct{}, 1), peers: make(map[uint64]*pusher),
+		settled: make(chan struct{}), asked: make(map[uint64][]chan roundReport),
+	}, nil
+}
+
+// start begins to serve deadlines. A node that is alone is ready from here on.
+func (r *replication) start() {
+	r.wg.Go(r.timer)
+	r.mu.Lock()
+	alone := r.machine.Ready()
+	r.mu.Unlock()
+	if alone {
+		r.node.becomeReady("no peer is configured")
+	}
+}
+
+// stop ends pushes and rounds; wait returns when they have ended.
+func (r *replication) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.cancel() // every pusher's context is below it
+}
+
+func (r *replication) wait() { r.wg.Wait() }
+
+// timer gives the machine the time when something is due.
+func (r *replication) timer() {
+	t := time.NewTimer(time.Hour)
+	defer t.Stop()
+	for {
+		r.mu.Lock()
+		due := r.deadline
+		r.mu.Unlock()
+		wait := time.Hour
+		if !due.IsZero() {
+			wait = max(0, time.Until(due))
+		}
+		t.Reset(wait)
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-r.wake:
+		case <-t.C:
+			r.step(func(now time.Time) { r.machine.Tick(now, &r.out) })
+		}
+	}
+}
+
+// step runs one input of the machine and carries out what it asks for.
+func (r *replication) step(input func(now time.Time)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stepLocked(input)
+}
+
+func (r *replication) stepLocked(input func(now time.Time)) {
+	if r.stopped {
+		return
+	}
+	input(time.Now())
+	for _, p := range r.out.Pushes {
+		r.peers[p.To].next <- p
+	}
+	for _, start := range r.out.Rounds {
+		peer := r.peers[start.Peer]
+		r.wg.Go(func() { r.initiate(peer, start) })
+	}
+	if r.out.Dropped > 0 {
+		r.node.metrics.pushDropped.Add(float64(r.out.Dropped))
+	}
+	if r.out.Ready {
+		r.node.becomeReady("the first round is done")
+	}
+	r.out.Reset()
+	if next := r.machine.NextDeadline(); !next.Equal(r.deadline) {
+		r.deadline = next
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// write hands a local write to the peers. It never waits for them.
+func (r *replication) write(e *engine.Entry) {
+	r.step(func(now time.Time) { r.machine.Write(now, e, &r.out) })
+}
+
+// peerUp and peerDown follow the membership.
+func (r *replication) peerUp(m membership.Member) {
+	r.step(func(now time.Time) {
+		if p := r.peers[m.Instance]; p == nil {
+			p = &pusher{r: r, instance: m.Instance, name: m.Name, addr: m.PeerAddr, next: make(chan replica.Push, 1)}
+			p.ctx, p.cancel = context.WithCancel(r.ctx)
+			r.peers[m.Instance] = p
+			r.wg.Go(p.run)
+		} else if p.addr != m.PeerAddr {
+			p.addr = m.PeerAddr
+		}
+		r.machine.PeerUp(now, replica.Peer{Instance: m.Instance, Started: m.Started}, &r.out)
+	})
+}
+
+func (r *replication) peerDown(m membership.Member) {
+	r.step(func(now time.Time) {
+		r.machine.PeerDown(now, m.Instance, &r.out)
+		if p := r.peers[m.Instance]; p != nil {
+			delete(r.peers, m.Instance)
+			p.cancel()
+		}
+		for _, ch := range r.asked[m.Instance] {
+			ch <- roundReport{peer: m.Name, err: fmt.Errorf("%s is gone", m.Name)}
+		}
+		delete(r.asked, m.Instance)
+	})
+}
+
+// payload is what rides on this node's probes and their answers.
+func (r *replication) payload(dst []byte) []byte {
+	root, _ := r.node.engine.Root()
+	return replica.Payload{Clock: r.node.engine.Clock().Read(), Root: root, Ready: r.node.Ready()}.AppendTo(dst)
+}
+
+// peerPayload takes in what rode on a peer's.
+func (r *replication) peerPayload(m membership.Member, b []byte) {
+	pl, err := replica.ParsePayload(b)
+	if err != nil {
+		r.node.badMessage("membership", m.Name, err)
+		return
+	}
+	r.node.observe(pl.Clock)
+	r.step(func(now time.Time) {
+		own, _ := r.node.engine.Root()
+		r.machine.PeerPayload(now, m.Instance, pl, own, &r.out)
+	})
+}
+
+func (r *replication) pushDone(instance, seq uint64, failed bool) {
+	r.step(func(now time.Time) {
+		r.machine.PushDone(now, instance, seq, failed, &r.out)
+		r.tellLocked()
+	})
+}
+
+// tellLocked wakes those who wait for pushes or rounds to have ended.
+func (r *replication) tellLocked() {
+	close(r.settled)
+	r.settled = make(chan struct{})
+}
+
+// drain waits until every live peer has every write of this node.
+func (r *replication) drain(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		done, behind, settled := r.machine.Drained(), len(r.machine.Behind()), r.settled
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return fmt.Errorf("%d members may lack some: %w", behind, ctx.Err())
+		}
+	}
+}
+
+// syncAll runs a round with every live peer and returns their reports, in the
+// order of the peers' instances.
+func (r *replication) syncAll(ctx context.Context) ([]roundReport, error) {
+	var waits []chan roundReport
+	r.step(func(now time.Time) {
+		ids := r.machine.SyncAll(now, &r.out)
+		for _, id := range ids {
+			// A round that runs already may have passed what the caller wants
+			// compared; the one that is owed now reports.
+			ch := make(chan roundReport, 1)
+			r.asked[id] = append(r.asked[id], ch)
+			waits = append(waits, ch)
+		}
+	})
+	reports := make([]roundReport, 0, len(waits))
+	for _, ch := range waits {
+		select {
+		case rep := <-ch:
+			reports = append(reports, rep)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("sync: %d of %d rounds done: %w", len(reports), len(waits), ctx.Err())
+		case <-r.ctx.Done():
+			return nil, errors.New("sync: the node is stopping")
+		}
+	}
+	return reports, nil
+}

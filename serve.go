@@ -1,0 +1,213 @@
+package gokv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tochemey/gokv/client/wire"
+	"github.com/tochemey/gokv/engine"
+)
+
+// pageBytes bounds a page of a listing: keys and values together.
+const pageBytes = 1 << 20
+
+// pageEntries bounds the entries that a page is cut from.
+const pageEntries = 1024
+
+// engineCodes ties the engine's errors to the codes that clients get.
+var engineCodes = []struct {
+	err  error
+	code wire.Code
+}{
+	{engine.ErrNotFound, wire.CodeNotFound},
+	{engine.ErrKeyEmpty, wire.CodeInvalid},
+	{engine.ErrInvalidTTL, wire.CodeInvalid},
+	{engine.ErrKeyTooLarge, wire.CodeTooLarge},
+	{engine.ErrValueTooLarge, wire.CodeTooLarge},
+	{engine.ErrClockAhead, wire.CodeClock},
+	{context.DeadlineExceeded, wire.CodeTimeout},
+	{context.Canceled, wire.CodeTimeout},
+}
+
+func codeOf(err error) wire.Code {
+	for _, row := range engineCodes {
+		if errors.Is(err, row.err) {
+			return row.code
+		}
+	}
+	return wire.CodeInternal
+}
+
+// server answers clients' requests: it is the [client.Handler] of a node.
+type server struct{ node *Node }
+
+// HandleImmediate answers the operations that wait for nothing but a short
+// lock; the others get a goroutine of their own.
+func (s server) HandleImmediate(ctx context.Context, req *wire.Request, resp *wire.Response) bool {
+	switch req.Op {
+	case wire.OpGet, wire.OpExists, wire.OpPut, wire.OpDelete, wire.OpTouch, wire.OpPersist, wire.OpPing:
+		s.Handle(ctx, req, resp)
+		return true
+	}
+	return false
+}
+
+// Handle answers one request. It may be called from many goroutines.
+func (s server) Handle(ctx context.Context, req *wire.Request, resp *wire.Response) {
+	begin := time.Now()
+	if err := s.admit(req); err != nil {
+		refuse(resp, err)
+	} else if err := s.dispatch(ctx, req, resp); err != nil {
+		refuse(resp, err)
+	}
+	resp.Clock = s.node.engine.Clock().Read()
+	s.node.metrics.request(req.Op, resp.Code, time.Since(begin))
+}
+
+// refusal is an error with a code of its own.
+type refusal struct {
+	code wire.Code
+	text string
+}
+
+func (r refusal) Error() string { return r.text }
+
+func refuse(resp *wire.Response, err error) {
+	var r refusal
+	if errors.As(err, &r) {
+		resp.Fail(r.code, r.text)
+	} else {
+		resp.Fail(codeOf(err), err.Error())
+	}
+}
+
+// admit decides whether the node takes the request at all, and takes the
+// session's clock in, so that what the request writes beats all that the
+// session has seen.
+func (s server) admit(req *wire.Request) error {
+	switch req.Op {
+	case wire.OpPing, wire.OpMembers, wire.OpStatus:
+	default:
+		if err := s.node.admits(); err != nil {
+			return err
+		}
+	}
+	if req.Clock == 0 {
+		return nil
+	}
+	if err := s.node.engine.Clock().Observe(s.node.nowMS(), req.Clock); err != nil {
+		return fmt.Errorf("%s: the session's clock: %w", req.Op, err)
+	}
+	return nil
+}
+
+func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Response) error {
+	switch req.Op {
+	case wire.OpGet:
+		return s.get(req, resp)
+	case wire.OpExists:
+		return s.exists(req, resp)
+	case wire.OpPut:
+		e, err := s.node.engine.Put(s.node.nowMS(), string(req.Key), req.Value, putOptions(req))
+		return s.wrote(e, err, resp)
+	case wire.OpDelete:
+		e, existed, err := s.node.engine.Delete(s.node.nowMS(), string(req.Key))
+		resp.Existed = existed
+		return s.wrote(e, err, resp)
+	case wire.OpTouch:
+		e, err := s.node.engine.Touch(s.node.nowMS(), string(req.Key), putOptions(req))
+		return s.wrote(e, err, resp)
+	case wire.OpPersist:
+		e, err := s.node.engine.Persist(s.node.nowMS(), string(req.Key))
+		return s.wrote(e, err, resp)
+	case wire.OpList:
+		return s.list(req, resp)
+	case wire.OpMembers:
+		return encodeBody(resp, s.node.memberInfos())
+	case wire.OpStatus:
+		return encodeBody(resp, s.node.Status())
+	case wire.OpSync:
+		infos, err := s.node.Sync(ctx)
+		if err != nil {
+			return err
+		}
+		return encodeBody(resp, infos)
+	case wire.OpPing:
+		return nil
+	}
+	return refusal{wire.CodeUnsupported, fmt.Sprintf("operation %d is not known here", req.Op)}
+}
+
+func putOptions(req *wire.Request) engine.PutOptions {
+	return engine.PutOptions{TTL: req.TTL, ExpiresAt: req.ExpiresAt, KeepTTL: req.KeepTTL}
+}
+
+func (s server) get(req *wire.Request, resp *wire.Response) error {
+	e, err := s.node.engine.Get(s.node.nowMS(), string(req.Key))
+	if err != nil {
+		return err
+	}
+	resp.Version = e.Version.Bytes()
+	resp.ExpiresAt = e.ExpiresAt
+	resp.Value = e.Value
+	return nil
+}
+
+func (s server) exists(req *wire.Request, resp *wire.Response) error {
+	_, err := s.node.engine.Get(s.node.nowMS(), string(req.Key))
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil
+	}
+	resp.Existed = err == nil
+	return err
+}
+
+// wrote hands a local write to replication and tells the client its version.
+func (s server) wrote(e *engine.Entry, err error, resp *wire.Response) error {
+	if err != nil {
+		return err
+	}
+	s.node.replication.write(e)
+	resp.Version = e.Version.Bytes()
+	resp.ExpiresAt = e.ExpiresAt
+	return nil
+}
+
+// list answers with one page: at most the limit, and at most pageBytes unless
+// the first entry alone is larger.
+func (s server) list(req *wire.Request, resp *wire.Response) error {
+	limit := pageEntries
+	if req.Limit > 0 && req.Limit < pageEntries {
+		limit = int(req.Limit)
+	}
+	page, more := s.node.engine.List(s.node.nowMS(), string(req.Prefix), string(req.After), limit)
+	size := 0
+	for i, e := range page {
+		size += len(e.Key)
+		if !req.KeysOnly {
+			size += len(e.Value)
+		}
+		if i > 0 && size > pageBytes {
+			more = true
+			break
+		}
+		item := wire.Entry{Key: []byte(e.Key), Version: e.Version.Bytes(), ExpiresAt: e.ExpiresAt}
+		if !req.KeysOnly {
+			item.Value = e.Value
+		}
+		resp.Entries = append(resp.Entries, item)
+	}
+	resp.More = more
+	return nil
+}
+
+func encodeBody[T wire.Info](resp *wire.Response, v T) error {
+	b, err := wire.EncodeInfo(v)
+	if err != nil {
+		return err
+	}
+	resp.Body = b
+	return nil
+}

@@ -1,0 +1,117 @@
+package gokv
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md anew")
+
+// reference is docs/configuration.md as the table has it.
+func reference(rows []Setting) string {
+	var b strings.Builder
+	b.WriteString(`# Configuration
+
+Every setting of gokv-node is a flag, an environment variable and a key of the YAML file that ` + "`--config`" + ` (or GOKV_CONFIG) names. A flag beats the environment, which beats the file. An unknown flag or key, or a bad value, stops the start with one line that names it; unknown environment variables are left alone. This page is written from the table that all of them come from (` + "`go test . -run TestReference -update`" + `).
+
+| flag and YAML key | environment | default | meaning |
+|---|---|---|---|
+`)
+	row := func(name, env, def, usage string) {
+		fmt.Fprintf(&b, "| `--%s` | `%s` | %s | %s |\n", name, env, def, strings.ReplaceAll(usage, "`", ""))
+	}
+	for _, r := range rows {
+		row(r.Name, r.Env(), r.Default, r.Usage)
+	}
+	b.WriteString(`
+The daemon alone has ` + "`--log-level`" + ` (debug, info, warn, error; default info), ` + "`--log-format`" + ` (text, json; default text), ` + "`--config`" + ` and ` + "`--version`" + `. The log goes to stderr.
+
+In YAML a list is a sequence or one string with commas:
+
+` + "```yaml" + `
+name: a
+peer-addr: 10.0.0.1:7946
+join: [10.0.0.2:7946, 10.0.0.3:7946]
+secret-file: /etc/gokv/secret
+` + "```" + `
+`)
+	return b.String()
+}
+
+func TestReferenceIsWhatTheTableSays(t *testing.T) {
+	var c Config
+	want := reference(c.Settings())
+	const page = "docs/configuration.md"
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
+	}
+	got, err := os.ReadFile(page)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got), "run: go test . -run TestReference -update")
+}
+
+func TestSettingsReadBackWhatTheyPrint(t *testing.T) {
+	var c Config
+	for _, r := range c.Settings() {
+		if text := r.Value.String(); text != "" {
+			require.NoError(t, r.Value.Set(text), r.Name)
+			require.Equal(t, text, r.Value.String(), r.Name)
+		}
+	}
+}
+
+func TestValidateNamesEveryWrongField(t *testing.T) {
+	err := Config{
+		Name:         strings.Repeat("n", 257),
+		PeerAddr:     "nowhere",
+		ClientAddr:   "127.0.0.1:http",
+		HTTPAddr:     "127.0.0.1:70000",
+		Join:         []string{"10.0.0.1:7946", "10.0.0.2", "10.0.0.3:0", ":7946"},
+		SyncInterval: time.Millisecond,
+		MaxClockSkew: time.Hour,
+		MaxValueSize: 1 << 30,
+		TLSCA:        "ca.pem",
+	}.Validate()
+	require.Error(t, err)
+	require.Equal(t, []string{
+		"name: 257 bytes: at most 256",
+		`peer-addr: "nowhere": not host:port`,
+		`client-addr: "127.0.0.1:http": port "http" is not a number from 0 to 65535`,
+		`http-addr: "127.0.0.1:70000": port "70000" is not a number from 0 to 65535`,
+		`join: "10.0.0.2": not host:port`,
+		`join: "10.0.0.3:0": port "0" is not a number from 1 to 65535`,
+		`join: ":7946": "" is no host that can be dialled`,
+		"sync-interval: 1ms: at least 10ms",
+		"max-clock-skew: 1h0m0s: at most 1m0s",
+		"max-value-size: 1024MiB: at most 15MiB",
+		"tls-ca, tls-cert, tls-key: 1 of the three given: mutual TLS needs all",
+	}, strings.Split(err.Error(), "\n"))
+	require.NoError(t, Config{}.Validate())
+}
+
+func TestAWildcardNeedsAnAddressToAdvertise(t *testing.T) {
+	require.ErrorContains(t, Config{PeerAddr: "0.0.0.0:7946"}.Validate(), "advertise-addr: empty")
+	require.NoError(t, Config{PeerAddr: ":7946", AdvertiseAddr: "10.0.0.1:7946"}.Validate())
+}
+
+func TestBadValuesSayWhatIsAllowed(t *testing.T) {
+	var c Config
+	for _, r := range c.Settings() {
+		switch r.Value.Type() {
+		case "duration":
+			require.ErrorContains(t, r.Value.Set("soon"), "such as 500ms")
+			require.ErrorContains(t, r.Value.Set("0s"), "above zero")
+		case "size":
+			require.ErrorContains(t, r.Value.Set("big"), "such as 4096")
+			require.ErrorContains(t, r.Value.Set("0"), "above zero")
+		case "bool":
+			require.ErrorContains(t, r.Value.Set("perhaps"), "neither true nor false")
+		}
+	}
+}
