@@ -10,13 +10,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
 // Binaries are the two commands, built from this tree.
-type Binaries struct{ Gokv, Node string }
+type Binaries struct {
+	Gokv, Node string
+	// Env is added to the environment of what is started, from which settings of
+	// gokv's own are taken out.
+	Env []string
+}
 
 // Build builds the commands into dir, with the race detector if asked. It may be
 // called from any directory of the module.
@@ -55,7 +61,7 @@ func (b Binaries) StartNode(ctx context.Context, flags ...string) (*Process, err
 		log:    &lines{},
 		exited: make(chan struct{}),
 	}
-	p.cmd.Env = cleanEnv()
+	p.cmd.Env = b.environ()
 	p.cmd.Stderr = p.log
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -109,21 +115,16 @@ func (p *Process) readAddrs(stdout io.Reader) bool {
 	return p.HTTP != ""
 }
 
-// cleanEnv is the environment without settings of gokv's own.
-func cleanEnv() []string {
-	var env []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "GOKV_") {
-			env = append(env, v)
-		}
-	}
-	return env
+// environ is the environment of what is started.
+func (b Binaries) environ() []string {
+	own := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOKV_") })
+	return append(own, b.Env...)
 }
 
 // Command returns a run of gokv against the given client addresses.
 func (b Binaries) Command(ctx context.Context, addrs string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, b.Gokv, append([]string{"--addr", addrs}, args...)...)
-	cmd.Env = cleanEnv()
+	cmd.Env = b.environ()
 	return cmd
 }
 

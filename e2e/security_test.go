@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tochemey/gokv/internal/auth/authtest"
+)
+
+// secret writes a file of secrets as `gokv secret new` prints them.
+func secret(t *testing.T) (file string) {
+	t.Helper()
+	r := runCommand(t, binaries.Command(deadline(t), "127.0.0.1:1", "secret", "new"))
+	require.Zero(t, r.exit, r.stderr)
+	return writeFile(t, filepath.Join(t.TempDir(), "secret"), r.stdout)
+}
+
+func tlsFlags(ca *authtest.CA, f authtest.Files) []string {
+	return []string{"--tls-ca", ca.File, "--tls-cert", f.Cert, "--tls-key", f.Key}
+}
+
+// wantRefused demands that a node has refused a handshake for a reason, in its
+// counter and in its log.
+func (n node) wantRefused(t *testing.T, reason string) {
+	t.Helper()
+	n.wantLog(t, `msg="handshake refused" reason=`+reason)
+	require.Positive(t, n.metric(t, `gokv_handshakes_refused_total{reason="`+reason+`"}`))
+}
+
+// wantOutside demands that a node which knocks does not get in: it is not ready,
+// and no member to the node at whose door it stands.
+func wantOutside(t *testing.T, inside, outside node) {
+	t.Helper()
+	require.NoError(t, inside.wantMembers(t, inside.name+" alive"))
+	r := outside.gokv(t, "--timeout", "300ms", "get", "k")
+	require.Equal(t, 3, r.exit, "%s is to be not ready: %s", outside.name, r.stderr)
+}
+
+func TestASecretLetsPeersAndClientsInAndNobodyElse(t *testing.T) {
+	ours, theirs := secret(t), secret(t)
+	mine := []string{"--secret-file", ours}
+	a := startNode(t, "a", mine...)
+	b := startNode(t, "b", append(mine, "--join", a.Peer)...)
+	require.NoError(t, b.WaitReady(deadline(t)))
+	a.must(t, "--secret-file", ours, "put", "k", "v")
+	eventually(t, func() error {
+		r := b.gokv(t, "--secret-file", ours, "get", "k")
+		if r.exit == 1 {
+			return errNotYet
+		}
+		require.Equal(t, result{"v", "", 0}, r)
+		return nil
+	})
+
+	for name, flags := range map[string][]string{"another secret": {"--secret-file", theirs}, "no secret": nil} {
+		t.Run("client with "+name, func(t *testing.T) {
+			for _, scheme := range []string{"tls://", "quic://"} {
+				before := a.metric(t, `gokv_handshakes_refused_total{reason="wrong_secret"}`)
+				r := runCommand(t, binaries.Command(deadline(t), scheme+a.Client, append(flags, "get", "k")...))
+				require.Equal(t, 4, r.exit, r.stderr)
+				require.Contains(t, r.stderr, "secret")
+				require.Empty(t, r.stdout)
+				require.Greater(t, a.metric(t, `gokv_handshakes_refused_total{reason="wrong_secret"}`), before)
+			}
+		})
+	}
+	a.wantLog(t, `msg="handshake refused" reason=wrong_secret`)
+}
+
+func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
+	ours, theirs := secret(t), secret(t)
+	a := startNode(t, "a", "--secret-file", ours)
+	stray := startNode(t, "stray", "--secret-file", theirs, "--join", a.Peer)
+	a.wantRefused(t, "wrong_secret")
+	stray.wantRefused(t, "wrong_secret")
+	require.Equal(t, 3, stray.gokv(t, "--secret-file", theirs, "--timeout", "300ms", "get", "k").exit)
+}
+
+func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
+	a := startNode(t, "a", "--cluster", "blue")
+	stray := startNode(t, "stray", "--cluster", "green", "--join", a.Peer)
+	a.wantRefused(t, "wrong_cluster")
+	wantOutside(t, a, stray)
+}
+
+func TestSecretsAreRotatedWithoutAnOutage(t *testing.T) {
+	old, next := secret(t), secret(t)
+	both := writeFile(t, filepath.Join(t.TempDir(), "both"), readFile(t, old)+readFile(t, next))
+	a := startNode(t, "a", "--secret-file", both)
+	b := startNode(t, "b", "--secret-file", old, "--join", a.Peer)
+	c := startNode(t, "c", "--secret-file", next, "--join", a.Peer)
+	for _, n := range []node{b, c} {
+		require.NoError(t, n.WaitReady(deadline(t)))
+	}
+	a.must(t, "--secret-file", next, "put", "k", "v")
+	require.Equal(t, "v", a.must(t, "--secret-file", old, "get", "k"))
+}
+
+func TestMutualTLSLetsPeersAndClientsInAndNobodyElse(t *testing.T) {
+	ours, theirs := authtest.NewCA(t), authtest.NewCA(t)
+	mine := func() []string { return tlsFlags(ours, ours.Issue(t, authtest.Leaf{})) }
+	a := startNode(t, "a", mine()...)
+	b := startNode(t, "b", append(mine(), "--join", a.Peer)...)
+	require.NoError(t, b.WaitReady(deadline(t)))
+	client := mine()
+	a.must(t, append(client, "put", "k", "v")...)
+	require.Positive(t, a.metric(t, "gokv_certificate_expiry_seconds"))
+
+	stray := startNode(t, "stray", append(tlsFlags(theirs, theirs.Issue(t, authtest.Leaf{})), "--join", a.Peer)...)
+	eventually(t, func() error {
+		// Either end may be the first to see that the other's CA is not its own.
+		if a.metric(t, `gokv_handshakes_refused_total{reason="bad_certificate"}`)+
+			stray.metric(t, `gokv_handshakes_refused_total{reason="bad_certificate"}`) == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+
+	for name, flags := range map[string][]string{
+		"another CA's certificate": append(tlsFlags(ours, theirs.Issue(t, authtest.Leaf{})), "get", "k"),
+		"no certificate":           {"get", "k"},
+	} {
+		t.Run("client with "+name, func(t *testing.T) {
+			for _, scheme := range []string{"tls://", "quic://"} {
+				before := a.metric(t, `gokv_handshakes_refused_total{reason="bad_certificate"}`)
+				r := runCommand(t, binaries.Command(deadline(t), scheme+a.Client, flags...))
+				require.Equal(t, 4, r.exit, r.stderr)
+				require.Empty(t, r.stdout)
+				eventually(t, func() error {
+					if a.metric(t, `gokv_handshakes_refused_total{reason="bad_certificate"}`) == before {
+						return errNotYet
+					}
+					return nil
+				})
+			}
+		})
+	}
+	a.wantLog(t, `msg="handshake refused" reason=bad_certificate`)
+	r := b.gokv(t, append(client, "get", "k")...)
+	require.Equal(t, "v", r.stdout)
+}
