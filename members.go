@@ -95,7 +95,8 @@ func (s memberSender) PushPull(ctx context.Context, addr string, req []byte) ([]
 		stream.Abort()
 		return nil, err
 	}
-	return answer, stream.Close()
+	s.node.hangUp(stream)
+	return answer, nil
 }
 
 // memberDelegate is what the membership's loop tells the node.

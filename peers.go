@@ -43,7 +43,7 @@ func (h peerHandler) HandleStream(ctx context.Context, from transport.Peer, kind
 		if err = h.node.servePush(ctx, from, s); err != nil {
 			s.Abort()
 		} else {
-			err = s.Close()
+			h.node.hangUp(s)
 		}
 	case streamRound:
 		h.node.serveRound(ctx, from, s)
@@ -86,7 +86,8 @@ func (n *Node) servePushPull(ctx context.Context, from transport.Peer, s transpo
 		s.Abort()
 		return err
 	}
-	return s.Close()
+	n.hangUp(s)
+	return nil
 }
 
 // exchange writes one frame and reads one.

@@ -108,7 +108,7 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 			s.Abort()
 			return
 		}
-		err = s.Close()
+		n.hangUp(s)
 	}()
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 64<<10)
 	progress := func() error { return s.SetDeadline(time.Now().Add(progressTimeout)) }
@@ -178,6 +178,14 @@ func (n *Node) reportRound(role, reason string, rep roundReport) {
 	n.log.Debug("round", "role", role, "peer", rep.peer, "reason", reason, "result", rep.result(), "converged", rep.stats.Converged,
 		"digest_bytes", rep.stats.DigestSent+rep.stats.DigestReceived,
 		"entries_sent", rep.stats.EntriesSent, "entries_received", rep.stats.EntriesReceived, "took", rep.took)
+}
+
+// hangUp closes a stream on which both sides have said all. That the other
+// side closed first, and wants no more, is an error to QUIC and none to us.
+func (n *Node) hangUp(s transport.Stream) {
+	if err := s.Close(); err != nil {
+		n.log.Debug("closing a stream that has ended", "error", err)
+	}
 }
 
 // endOfStream is nil for a stream that its other side ended properly.

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -129,7 +130,7 @@ func parseEntry(ent *Entry, b []byte, maxValue int) error {
 	}
 	var value []byte
 	if ent.Kind == KindPut && !ent.reaped {
-		value = d.bytes("value", d.length("value", len(b)))
+		value = d.bytes("value", d.length("value", math.MaxInt32))
 	}
 	if d.err != nil {
 		return d.err

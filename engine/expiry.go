@@ -20,6 +20,7 @@ const sweepBatch = 128
 // returns how many it did. It costs a look at each shard and then what there
 // is to do; nothing depends on how often it is called but memory and counters.
 func (e *Engine) Sweep(now int64, budget int) int {
+	now = boundWall(now) // below neverDue
 	// Each call begins at another shard: a budget that is always used up
 	// would otherwise never reach the last ones.
 	first := int(e.sweepFrom.Add(1) % uint64(len(e.shards)))

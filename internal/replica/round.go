@@ -54,6 +54,9 @@ func (m *Machine) onFailed(now time.Time, p *peer, was activeRound) {
 	p.fails++
 	p.retryAt = now.Add(m.backoff(p.fails))
 	p.lost = p.lost || was.lost
+	if p.owed != ReasonAsked && p.due.Before(p.retryAt) {
+		p.due = p.retryAt // what arose meanwhile waits too
+	}
 	m.owe(now, p, was.reason, p.retryAt)
 }
 
