@@ -146,10 +146,11 @@ func (c *Client) do(ctx context.Context, x *exchange) error {
 		return fail(&x.req, err)
 	}
 	x.req.Clock = c.clock.Load()
-	if err := c.backend.do(ctx, &x.req, &x.resp); err != nil {
+	err := c.backend.do(ctx, &x.req, &x.resp)
+	c.observe(x.resp.Clock)
+	if err != nil {
 		return fail(&x.req, err)
 	}
-	c.observe(x.resp.Clock)
 	if x.resp.Code != wire.CodeOK {
 		return refused(&x.req, &x.resp, "")
 	}
@@ -212,8 +213,8 @@ func fail(req *wire.Request, err error) error {
 	if errors.As(err, &e) {
 		return err
 	}
-	if errors.Is(err, ErrClosed) {
-		return fmt.Errorf("%v: %w", req.Op, ErrClosed)
+	if errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%v: %w", req.Op, err)
 	}
 	return &Error{Op: req.Op, Key: string(req.Key), Code: CodeOf(err), Message: err.Error(), Cause: err}
 }

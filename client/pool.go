@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,15 +49,17 @@ func newPool(config Config) (*pool, error) {
 		return nil, invalid("client: %w", err)
 	}
 	p := &pool{config: config, dialer: d, changed: make(chan struct{})}
-	for _, s := range config.Addrs {
+	var errs []error
+	for i, s := range config.Addrs {
 		addr, err := parseAddr(s)
 		if err == nil {
 			err = d.auth.CheckAddr(addr.host)
 		}
-		if err != nil {
-			return nil, invalid("client: %w", err)
-		}
-		p.nodes = append(p.nodes, newNode(addr, config.TLSFirst))
+		errs = append(errs, err)
+		p.nodes = append(p.nodes, newNode(i, addr, config.TLSFirst))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, invalid("client: %w", err)
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
@@ -96,124 +99,130 @@ func (p *pool) do(ctx context.Context, req *wire.Request, resp *wire.Response) e
 		return p.retry(ctx, limit, req, resp, nil, nil)
 	}
 	err := c.call(ctx, timeout, req, resp)
-	if err == nil && resp.Code == wire.CodeOK {
-		return nil
+	switch {
+	case err != nil || elsewhere(resp):
+		return p.retry(ctx, limit, req, resp, c, err)
+	case resp.Code != wire.CodeOK:
+		return refused(req, resp, c.addr)
 	}
-	return p.retry(ctx, limit, req, resp, c, err)
+	return nil
 }
 
 // retry goes on after a first try on c (nil: there was none), which ended with
 // err or, where that is nil, with resp.
 func (p *pool) retry(ctx context.Context, limit time.Time, req *wire.Request, resp *wire.Response, c *conn, err error) error {
 	t := newTour(p, req, limit)
-	if c != nil {
-		if final, err := t.settle(ctx, c, resp, err); final {
-			return err
-		}
-	}
 	for {
-		c, err := p.acquire(ctx, t)
-		switch {
-		case err != nil:
-			return err
-		case c == nil: // every node has been tried
-			if err := t.pause(ctx); err != nil {
+		if c != nil {
+			if final, err := t.settle(ctx, c, resp, err); final {
 				return err
 			}
-			continue
+		}
+		for {
+			var aerr error
+			if c, aerr = p.acquire(ctx, t); aerr != nil {
+				return aerr
+			}
+			if c != nil {
+				break
+			}
+			if perr := t.pause(ctx); perr != nil { // every node has been tried
+				return perr
+			}
 		}
 		err = c.call(ctx, max(time.Until(limit), time.Millisecond), req, resp)
-		if final, err := t.settle(ctx, c, resp, err); final {
-			return err
-		}
 	}
 }
 
 // acquire returns a connection to a node that the tour has not tried yet in this
-// pass, dialling where need be; nil when there is none left.
+// pass, dialling where need be; nil when there is none left. While one dial is in
+// progress, the next address is dialled after a head start.
 func (p *pool) acquire(ctx context.Context, t *tour) (*conn, error) {
-	timer := time.NewTimer(0) // of the next dial
-	defer timer.Stop()
-	due := time.Now()
+	var timer *time.Timer
+	last := time.Now() // that a dial was begun, as far as is known here
 	for {
+		now := time.Now()
+		if !now.Before(t.limit) {
+			return nil, t.over(ctx.Err())
+		}
 		p.mu.Lock()
 		if p.closed {
 			p.mu.Unlock()
 			return nil, ErrClosed
 		}
-		s := p.surveyLocked(t)
-		if s.ready != nil {
+		s := p.surveyLocked(t, now)
+		if s.ready != nil || s.next == nil && !s.pending {
 			p.mu.Unlock()
-			return s.ready.conn, nil
+			return s.ready, nil
 		}
-		if s.next == nil && !s.pending {
-			p.mu.Unlock()
-			return nil, nil
-		}
-		now := time.Now()
-		if s.next != nil && !now.Before(due) && !now.Before(s.next.rest) {
-			s.next.dialing = true
-			n := s.next
-			p.group.Go(func() { p.dial(n) })
-			due = now.Add(headStart)
-			p.mu.Unlock()
-			continue
+		wake := t.limit
+		if s.next != nil {
+			begin := s.next.rest
+			if s.pending {
+				begin = later(begin, last.Add(headStart))
+			}
+			if !now.Before(begin) {
+				p.dialLocked(s.next)
+				last = now
+				p.mu.Unlock()
+				continue
+			}
+			wake = earlier(wake, begin)
 		}
 		changed := p.changed
 		p.mu.Unlock()
 
-		wake := t.limit
-		if s.next != nil {
-			wake = earlier(wake, later(due, s.next.rest))
-			if !s.pending {
-				wake = earlier(t.limit, s.next.rest)
-				due = wake
-			}
+		if timer == nil {
+			timer = time.NewTimer(wake.Sub(now))
+			defer timer.Stop()
+		} else {
+			timer.Reset(wake.Sub(now))
 		}
-		timer.Reset(time.Until(wake))
 		select {
 		case <-changed:
 		case <-timer.C:
-			if !time.Now().Before(t.limit) {
-				return nil, t.expired()
-			}
 		case <-ctx.Done():
-			return nil, t.ended(ctx.Err())
+			return nil, t.over(ctx.Err())
 		}
 	}
 }
 
+func (p *pool) dialLocked(n *node) {
+	n.dialing = true
+	p.group.Go(func() { p.dial(n) })
+}
+
 // survey is what acquire sees when it looks at the nodes.
 type survey struct {
-	ready   *node // connected and not tried yet in this pass
+	ready   *conn // to a node that was not tried yet in this pass
 	next    *node // to be dialled next
 	pending bool  // a dial that may bring something is in progress
 }
 
-func (p *pool) surveyLocked(t *tour) (s survey) {
-	var rested *node
+func (p *pool) surveyLocked(t *tour, now time.Time) (s survey) {
+	var resting *conn
 	for i := range p.nodes {
-		at := (p.current + i) % len(p.nodes)
-		n := p.nodes[at]
-		switch stop := &t.stops[at]; {
+		n := p.nodes[(p.current+i)%len(p.nodes)]
+		switch stop := &t.stops[n.index]; {
 		case stop.tried:
 		case n.conn != nil && n.conn.alive():
-			if rested == nil && time.Now().Before(n.rest) {
-				rested = n // it was not ready a moment ago: others first
-				continue
+			if !now.Before(n.rest) {
+				s.ready = n.conn
+				return s
 			}
-			s.ready = n
-			return s
+			if resting == nil { // it was not ready a moment ago: others first
+				resting = n.conn
+			}
 		case n.dialing:
-			s.pending, stop.awaited = true, true
-		case n.err != nil && (stop.awaited || n.dialled > stop.dialled):
-			stop.fail(n.err) // the dial that this pass waited for has failed
+			s.pending = true
+		case n.err != nil && n.dialled > stop.dialled:
+			stop.fail(n.err) // dialled in this pass, in vain
 		case s.next == nil || n.rest.Before(s.next.rest):
 			s.next = n
 		}
 	}
 	if s.next == nil && !s.pending {
-		s.ready = rested
+		s.ready = resting
 	}
 	return s
 }
@@ -228,14 +237,13 @@ func (p *pool) answered(c *conn) {
 	if c.node == nil || c.node.conn != c || p.closed {
 		return
 	}
-	for i, n := range p.nodes {
-		if n == c.node {
-			p.current = i
-		}
-	}
+	p.current = c.node.index
 	c.node.rest = time.Time{}
 	p.favourite.Store(c)
 }
+
+// lost keeps calls away from a connection that has ended.
+func (p *pool) lost(c *conn) { p.favourite.CompareAndSwap(c, nil) }
 
 // refusedBy keeps calls away from c's node for a while.
 func (p *pool) refusedBy(c *conn, pause time.Duration) {

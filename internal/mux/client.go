@@ -51,6 +51,7 @@ type Client struct {
 	pending map[uint32]*call
 	nextID  uint32
 	free    []*call
+	retired bool // takes no more calls, and ends with the last of them
 }
 
 // call waits for one answer. Calls are used again on their own connection only:
@@ -128,7 +129,10 @@ func (c *Client) start(ctx context.Context, timeout time.Duration, kind byte, m 
 		}
 		c.out.mu.Lock()
 	}
-	if err := c.out.err; err != nil {
+	if err := c.out.err; err != nil || c.retired {
+		if err == nil {
+			err = ErrClosed
+		}
 		c.out.mu.Unlock()
 		return 0, nil, fmt.Errorf("%w: %w", err, ErrNotSent)
 	}
@@ -204,15 +208,21 @@ func (c *Client) abandon(id uint32, w *call, why error) {
 	}
 	delete(c.pending, id)
 	w.err = why
+	last := c.lastLocked()
 	tell := c.config.CancelKind != 0 && c.out.err == nil && c.out.queued < c.out.limit
 	if tell {
 		c.out.addLocked(id, c.config.CancelKind, Bytes(nil), true)
 	}
 	c.out.mu.Unlock()
-	if tell {
+	if last {
+		c.fail(ErrClosed)
+	} else if tell {
 		c.wakeWriter()
 	}
 }
+
+// lastLocked says that a retired connection has no more calls.
+func (c *Client) lastLocked() bool { return c.retired && len(c.pending) == 0 }
 
 func (c *Client) wakeWriter() {
 	select {
@@ -255,10 +265,15 @@ func (c *Client) readLoop() {
 		c.out.mu.Lock()
 		w := c.pending[f.ID]
 		delete(c.pending, f.ID)
+		last := c.lastLocked()
 		c.out.mu.Unlock()
 		if w != nil { // else nobody waits for it any more
 			w.frame = f
 			w.done <- struct{}{}
+		}
+		if last {
+			c.fail(ErrClosed)
+			return
 		}
 	}
 }
@@ -296,6 +311,17 @@ func (c *Client) Close() error {
 	c.fail(ErrClosed)
 	c.group.Wait()
 	return nil
+}
+
+// Retire takes no more calls, and ends the connection after those in progress.
+func (c *Client) Retire() {
+	c.out.mu.Lock()
+	c.retired = true
+	last := c.lastLocked()
+	c.out.mu.Unlock()
+	if last {
+		c.fail(ErrClosed)
+	}
 }
 
 // Fail is Close with a reason, and without waiting: calls fail with err.
