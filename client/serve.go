@@ -12,8 +12,8 @@ import (
 	"github.com/tochemey/gokv/internal/mux"
 )
 
-// ServeLimits bounds one client's connection at the node. Zero means the default.
-type ServeLimits struct {
+// Limits bounds one client's connection at the node. Zero means the default.
+type Limits struct {
 	// MaxFrame is the longest frame taken or sent, in bytes; default 16 MiB. It
 	// must hold the largest value and key.
 	MaxFrame int
@@ -49,7 +49,7 @@ const retryBusy = 10 * time.Millisecond
 //
 // rw should have SetReadDeadline and SetWriteDeadline, and CloseWrite, which
 // lets the last answers arrive before the connection goes.
-func ServeStream(ctx context.Context, rw io.ReadWriteCloser, h Handler, limits ServeLimits) error {
+func ServeStream(ctx context.Context, rw io.ReadWriteCloser, h Handler, limits Limits) error {
 	immediate, _ := h.(ImmediateHandler)
 	return mux.Serve(ctx, rw, &dispatcher{handler: h, immediate: immediate}, mux.ServerConfig{
 		MaxFrame:         limits.MaxFrame,
