@@ -100,7 +100,8 @@ func appendBitmap(b []byte, set uint32, n int) []byte {
 	return b
 }
 
-// bitmap reads which of n, at most 32, are meant; at least one is.
+// bitmap reads which of n, at most 32, are meant; at least one is. It is zero
+// if the reader has failed.
 func (r *reader) bitmap(n int) uint32 {
 	var set uint32
 	for i, b := range r.take((n + 7) / 8) {
@@ -108,8 +109,10 @@ func (r *reader) bitmap(n int) uint32 {
 	}
 	switch {
 	case r.err != nil:
+		return 0
 	case bits.Len32(set) > n:
 		r.fail(errSpare)
+		return 0
 	case set == 0:
 		r.fail(errEmpty)
 	}
