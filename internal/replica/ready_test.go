@@ -1,0 +1,93 @@
+package replica
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestANodeAloneIsReadyFromTheStart(t *testing.T) {
+	require.True(t, newRig(t).m.Ready())
+	require.False(t, newRig(t, joining).m.Ready())
+}
+
+func TestANodeThatMeetsNobodyIsNotReady(t *testing.T) {
+	r := newRig(t, joining)
+	r.pass(time.Hour)
+	r.m.Tick(r.now, &r.out)
+	require.False(t, r.take().Ready)
+	require.True(t, r.m.NextDeadline().IsZero())
+}
+
+func TestARoundWithAReadyMemberMakesReady(t *testing.T) {
+	r := newRig(t, joining)
+	require.False(t, r.up(1, 1).Ready)
+	got := r.roundDone(1, RoundResult{Initiator: true, Failed: true, PeerReady: true})
+	require.False(t, got.Ready)
+	r.tick()
+	got = r.roundDone(1, RoundResult{Initiator: true, Converged: true, PeerReady: true})
+	require.True(t, got.Ready)
+	require.True(t, r.m.Ready())
+
+	r.m.PeerDown(r.now, 1, &r.out)
+	require.False(t, r.take().Ready, "said once")
+	require.True(t, r.m.Ready(), "and for good")
+}
+
+func TestARoundThatTheReadyMemberOpenedCountsToo(t *testing.T) {
+	r := newRig(t, joining)
+	require.True(t, r.roundDone(9, RoundResult{Converged: true, PeerReady: true}).Ready,
+		"even before the membership has told of it")
+}
+
+func TestEqualRootsAloneDoNotMakeReady(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(2, 51)
+	require.False(t, r.payload(2, 0, 0).Ready, "two empty nodes: the first round brings the digest key")
+	require.Len(t, r.tick().Rounds, 1)
+}
+
+func TestWritesThatStreamInDoNotKeepANodeFromReady(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 1)
+	for range maxAgain - 1 {
+		require.False(t, r.roundDone(1, RoundResult{Initiator: true, PeerReady: true}).Ready)
+	}
+	require.True(t, r.roundDone(1, RoundResult{Initiator: true, PeerReady: true}).Ready)
+}
+
+func TestTheOldestBecomesReadyOnceItHasMetAllOthers(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 60)
+	r.up(2, 70)
+	r.tick()
+	require.False(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true}).Ready)
+	r.pass(DefaultSyncInterval)
+	got := r.roundDone(2, RoundResult{Converged: true, Began: r.now})
+	require.True(t, got.Ready)
+}
+
+func TestAYoungerOneWaitsForTheOldest(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 40)
+	r.up(2, 70)
+	r.roundDone(1, RoundResult{Initiator: true, Converged: true})
+	r.roundDone(2, RoundResult{Converged: true, Began: r.now.Add(time.Second)})
+	require.False(t, r.m.Ready())
+
+	r.m.PeerDown(r.now, 1, &r.out)
+	require.True(t, r.take().Ready, "the oldest is gone: it is the oldest now")
+}
+
+func TestAKnownReadyMemberMustBeMet(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 60)
+	r.up(2, 70)
+	r.payload(2, 1, 0) // says that it is ready
+	r.roundDone(1, RoundResult{Converged: true, Began: r.now.Add(time.Second)})
+	require.False(t, r.m.Ready())
+	got := r.tick()
+	require.EqualValues(t, 2, got.Rounds[0].Peer, "whoever can make us ready comes first")
+	require.True(t, r.roundDone(2, RoundResult{Initiator: true, Converged: true, PeerReady: true}).Ready)
+}

@@ -1,0 +1,129 @@
+package simcluster
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tochemey/gokv/internal/sim"
+)
+
+// cluster is a running history.
+type cluster struct {
+	history *history
+	world   *sim.World
+	net     *sim.Network
+	rand    *rand.Rand
+	hosts   []*host
+	model   *model
+
+	touched []touch
+	counts  map[string]int
+	rounds  int // opened so far
+	err     error
+}
+
+// host is a place where a process runs: its name, address and wall clock stay
+// when the process crashes.
+type host struct {
+	name, addr string
+	offset     time.Duration
+	node       *node // nil while nothing runs
+}
+
+func newCluster(h *history) *cluster {
+	w := sim.NewWorld(h.seed)
+	c := &cluster{
+		history: h, world: w, net: sim.NewNetwork(w, h.links.all), rand: w.Fork(),
+		model: newModel(), counts: make(map[string]int),
+	}
+	for _, p := range h.hosts {
+		c.hosts = append(c.hosts, &host{name: p.name, addr: p.addr, offset: p.offset})
+	}
+	for i := range h.hosts {
+		for j := range h.hosts {
+			if l, ok := h.links.worse[[2]int{i, j}]; ok {
+				c.net.SetLink(c.hosts[i].addr, c.hosts[j].addr, l)
+			}
+		}
+	}
+	return c
+}
+
+// count notes that something happened, for the batch's test that everything did.
+func (c *cluster) count(what string) { c.counts[what]++ }
+
+// failf keeps the first thing that went wrong; the run ends after the event.
+func (c *cluster) failf(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
+	}
+}
+
+// schedule puts the whole history on the world's calendar.
+func (c *cluster) schedule() {
+	for i, p := range c.history.hosts {
+		h := c.hosts[i]
+		c.world.After(p.boots, func() { c.boot(h, i == 0 && c.history.oneFirst) })
+	}
+	for _, o := range c.history.ops {
+		c.world.After(o.at, func() { c.perform(o) })
+	}
+	for _, f := range c.history.faults {
+		c.world.After(f.at, func() { c.strike(f) })
+	}
+}
+
+// strike makes a fault happen and sees to its end, at the latest when all
+// faults stop.
+func (c *cluster) strike(f fault) {
+	end := min(f.lasts, c.history.faultsFor-c.world.Elapsed())
+	h := c.hosts[f.a[0]]
+	switch f.kind {
+	case faultHalves, faultIsolate, faultOneWay:
+		c.count(faultNames[f.kind])
+		c.partition(f, c.net.Cut)
+		if f.kind != faultOneWay {
+			f.a, f.b = f.b, f.a
+			c.partition(f, c.net.Cut)
+			c.world.After(end, func() { c.partition(f, c.net.Mend) })
+			f.a, f.b = f.b, f.a
+		}
+		c.world.After(end, func() { c.partition(f, c.net.Mend) })
+	case faultCrash:
+		if h.node != nil {
+			c.count(faultNames[f.kind])
+			c.stop(h)
+			c.world.After(end, func() { c.boot(h, false) })
+		}
+	case faultLeave:
+		if n := h.node; n != nil && n.serves() && !n.proc.Paused() {
+			n.leave(end)
+		}
+	case faultPause:
+		if n := h.node; n != nil && !n.proc.Paused() {
+			c.count(faultNames[f.kind])
+			n.proc.Pause()
+			c.world.After(end, n.proc.Resume)
+		}
+	case faultClock:
+		c.count(faultNames[f.kind])
+		h.offset = min(max(h.offset+f.step, -maxOffset), maxOffset)
+		c.world.Logf("%s: its wall clock is now off by %v", h.name, h.offset)
+	}
+}
+
+func (c *cluster) partition(f fault, how func(from, to string)) {
+	for _, i := range f.a {
+		for _, j := range f.b {
+			how(c.hosts[i].addr, c.hosts[j].addr)
+		}
+	}
+}
+
+// stop ends a host's process, however it runs.
+func (c *cluster) stop(h *host) {
+	h.node.proc.Kill()
+	h.node = nil
+	c.net.Detach(h.addr)
+}

@@ -1,0 +1,143 @@
+package simcluster
+
+import (
+	"errors"
+	"time"
+
+	"github.com/tochemey/gokv/internal/replica"
+	"github.com/tochemey/gokv/internal/sim"
+	"github.com/tochemey/gokv/merkle"
+)
+
+// dialogue is one side of a round on its stream: both first say their payload,
+// then the two machines talk by turns.
+type dialogue struct {
+	n         *node
+	peer      uint64
+	initiator bool
+	stream    *sim.Stream
+	round     *merkle.Round
+	began     time.Time
+	said      bool // the peer has said its payload
+	peerReady bool
+	over      bool
+	deadline  *sim.Timer
+}
+
+// framesAStep is how many frames are made at once: writes come in between, as
+// they do while a real stream is full.
+const framesAStep = 2
+
+func (n *node) newDialogue(peer uint64, initiator bool, s *sim.Stream) *dialogue {
+	d := &dialogue{n: n, peer: peer, initiator: initiator, stream: s, began: n.c.world.Now()}
+	d.round = merkle.NewRound(merkle.RoundConfig{
+		Initiator: initiator, Source: n.source, Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
+	})
+	s.OnMessage = d.onMessage
+	s.OnClose = func(error) { d.end(true) }
+	d.progress()
+	s.Send(n.payload())
+	d.speak()
+	return d
+}
+
+// initiate opens the round that the replication machine asked for.
+func (n *node) initiate(r replica.RoundStart) {
+	n.c.count("rounds: " + r.Reason.String())
+	n.c.rounds++
+	n.c.world.Logf("%s: round with %016x: %s", n.host.name, r.Peer, r.Reason)
+	n.newDialogue(r.Peer, true, n.dial(n.peers[r.Peer], r.Peer, streamRound))
+}
+
+func (n *node) serveRound(peer uint64, s *sim.Stream) { n.newDialogue(peer, false, s) }
+
+func (d *dialogue) progress() {
+	d.deadline.Stop()
+	d.deadline = d.n.proc.After(progressTimeout, func() {
+		d.n.c.count("rounds timed out")
+		d.end(true)
+	})
+}
+
+// speak sends what there is to say, a few frames at a time.
+func (d *dialogue) speak() {
+	if d.over {
+		return
+	}
+	for range framesAStep {
+		frame, ok := d.round.Next(d.n.scratch[:0])
+		if !ok {
+			if d.round.Done() && d.said {
+				d.end(false)
+			}
+			return
+		}
+		d.n.scratch = frame
+		d.progress()
+		d.stream.Send(frame)
+		if d.over { // the link broke
+			return
+		}
+	}
+	d.n.proc.After(0, d.speak)
+}
+
+func (d *dialogue) onMessage(b []byte) {
+	d.progress()
+	if !d.said {
+		pl, err := replica.ParsePayload(b)
+		if err != nil {
+			d.n.c.failf("%s: %v", d.n.host.name, err)
+			return
+		}
+		d.said, d.peerReady = true, pl.Ready
+		d.n.observe(pl.Clock)
+	} else if err := d.round.Receive(b); errors.Is(err, merkle.ErrKeyChanged) {
+		d.n.c.count("rounds overtaken by another's digest key")
+		d.end(true)
+		return
+	} else if err != nil {
+		d.n.c.failf("%s: round with %016x: %v", d.n.host.name, d.peer, err)
+		return
+	}
+	d.speak()
+}
+
+func (d *dialogue) end(failed bool) {
+	if d.over {
+		return
+	}
+	d.over = true
+	d.deadline.Stop()
+	if failed {
+		d.stream.Reset()
+	} else {
+		d.stream.Close()
+	}
+	n, stats := d.n, d.round.Stats()
+	d.tally(failed, stats)
+	n.replicate(func(now time.Time, out *replica.Effects) {
+		n.replica.RoundDone(now, d.peer, replica.RoundResult{
+			Initiator: d.initiator, Failed: failed, Converged: stats.Converged, PeerReady: d.peerReady, Began: d.began,
+		}, out)
+	})
+}
+
+func (d *dialogue) tally(failed bool, stats merkle.RoundStats) {
+	c := d.n.c
+	switch {
+	case failed:
+		c.count("rounds failed")
+	case stats.Equal:
+		c.count("rounds equal at once")
+	case stats.Converged:
+		c.count("rounds repaired")
+	default:
+		c.count("rounds that left a difference")
+	}
+	if stats.Rekeyed {
+		c.count("rounds that rekeyed")
+	}
+	c.counts["entries brought by rounds"] += int(stats.Applied)
+	c.world.Logf("%s: round with %016x over: initiator %v, failed %v, %+v", d.n.host.name, d.peer, d.initiator, failed, stats)
+}

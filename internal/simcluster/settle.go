@@ -1,0 +1,228 @@
+package simcluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/membership"
+	"github.com/tochemey/gokv/merkle"
+)
+
+const (
+	// convergeWithin is the virtual time after the last fault in which all
+	// must be equal: a stream that a fault left hanging is given up after 10 s,
+	// a dead member is contacted again every 2 s, a failed round every 5 s.
+	convergeWithin = 60 * time.Second
+	// Once equal, reports of equal roots must have settled what was owed after
+	// the first span, and no round may be opened during the second.
+	calmDown = 8 * time.Second
+	idle     = 6 * time.Second
+)
+
+// stopFaults ends everything that disturbs: it resumes, restarts and heals.
+func (c *cluster) stopFaults() {
+	c.world.Logf("the faults stop")
+	c.net.SetLinks(calm)
+	c.net.Heal()
+	for _, h := range c.hosts {
+		if h.node == nil {
+			c.boot(h, false)
+		} else {
+			h.node.proc.Resume()
+		}
+	}
+}
+
+// converge runs until the cluster is as it should be, or says what is not.
+func (c *cluster) converge() error {
+	began := c.world.Elapsed()
+	for {
+		unsettled := c.unsettled()
+		if unsettled == nil {
+			c.counts["milliseconds to converge"] += int((c.world.Elapsed() - began).Milliseconds())
+			return nil
+		}
+		if c.world.Elapsed()-began >= convergeWithin {
+			return fmt.Errorf("not converged %v after the faults stopped: %w", convergeWithin, unsettled)
+		}
+		if err := c.run(500 * time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *cluster) run(d time.Duration) error {
+	return c.world.RunUntil(c.world.Now().Add(d), c.checkTouched)
+}
+
+// unsettled is what is still missing to a converged cluster.
+func (c *cluster) unsettled() error {
+	var errs []error
+	missing := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var first merkle.Digest
+	for i, h := range c.hosts {
+		n := h.node
+		if n == nil {
+			missing("%s does not run", h.name)
+			continue
+		}
+		root, count := n.engine.Root()
+		if i == 0 {
+			first = root
+		}
+		if root != first {
+			missing("%s has root %s over %d entries, %s has %s", h.name, root, count, c.hosts[0].name, first)
+		}
+		if !n.serves() {
+			missing("%s is not ready", h.name)
+		}
+		if !n.replica.Drained() {
+			missing("%s is not drained", h.name)
+		}
+		if err := n.checkMembers(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkMembers compares what the membership believes with what is.
+func (n *node) checkMembers() error {
+	members := n.members.Members()
+	if len(members) != len(n.c.hosts) {
+		return fmt.Errorf("%s knows %d members, there are %d", n.host.name, len(members), len(n.c.hosts))
+	}
+	for i, m := range members { // both are in the names' order
+		h := n.c.hosts[i]
+		if m.State != membership.Alive || h.node == nil || m.Name != h.name || m.Instance != h.node.instance {
+			return fmt.Errorf("%s believes %s (%016x) %s", n.host.name, m.Name, m.Instance, m.State)
+		}
+		if _, up := n.peers[m.Instance]; m.Instance != n.instance && !up {
+			return fmt.Errorf("%s does not replicate to %s", n.host.name, m.Name)
+		}
+	}
+	return nil
+}
+
+// stayIdle lets the converged cluster run, and demands that it rests.
+func (c *cluster) stayIdle() error {
+	if err := c.run(calmDown); err != nil {
+		return err
+	}
+	before := c.rounds
+	if err := c.run(idle); err != nil {
+		return err
+	}
+	if c.rounds != before {
+		return fmt.Errorf("%d rounds were opened in an idle, converged cluster", c.rounds-before)
+	}
+	if err := c.unsettled(); err != nil {
+		return fmt.Errorf("after it had converged: %w", err)
+	}
+	return nil
+}
+
+// checkEnd compares each node, entry by entry, with what has to be there.
+func (c *cluster) checkEnd() error {
+	survives := make(map[string]engine.Version)
+	for _, h := range c.hosts {
+		for key, v := range h.node.must {
+			if survives[key].Less(v) {
+				survives[key] = v
+			}
+		}
+	}
+	now := c.world.Now().Add(maxOffset).UnixMilli() // past what any clock has shown
+	want := c.wantExport(survives, now)
+	for _, h := range c.hosts {
+		if err := h.node.checkHolds(survives); err != nil {
+			return fmt.Errorf("%s: %w", h.name, err)
+		}
+		if err := h.node.checkExport(want, now); err != nil {
+			return fmt.Errorf("%s: %w", h.name, err)
+		}
+		if err := h.node.engine.Check(); err != nil {
+			return fmt.Errorf("%s: %w", h.name, err)
+		}
+		if s := h.node.engine.Stats(); s.Refused+s.Conflicts+s.ClockReadings != 0 {
+			return fmt.Errorf("%s: refused, conflicts or readings ahead: %+v", h.name, s)
+		}
+	}
+	return nil
+}
+
+// checkHolds demands that the node's entries are the greatest surviving writes.
+func (n *node) checkHolds(survives map[string]engine.Version) error {
+	held := 0
+	from := uint64(0)
+	for {
+		n.items = n.source.Items(merkle.Range{}, from, n.items[:0], 256)
+		for _, it := range n.items {
+			e, err := n.entry(it)
+			if err != nil {
+				return err
+			}
+			if v := survives[e.Key]; e.Version != v {
+				return fmt.Errorf("%q ended as version %s, the greatest that survived is %s", e.Key, e.Version, v)
+			}
+			if err := n.c.model.matches(e); err != nil {
+				return err
+			}
+			held++
+		}
+		if len(n.items) == 0 || n.items[len(n.items)-1].Pos+1 == 0 {
+			break
+		}
+		from = n.items[len(n.items)-1].Pos + 1
+	}
+	if held != len(survives) {
+		return fmt.Errorf("%d keys are held, %d survived", held, len(survives))
+	}
+	return nil
+}
+
+type exported struct {
+	key     string
+	value   []byte
+	expires int64
+}
+
+// wantExport is what listing everything must give.
+func (c *cluster) wantExport(survives map[string]engine.Version, now int64) []exported {
+	var want []exported
+	for _, key := range slices.Sorted(maps.Keys(survives)) {
+		if w := c.model.writes[key][survives[key]]; w.liveAt(now) {
+			want = append(want, exported{key, w.value, w.expires})
+		}
+	}
+	c.counts["live keys at the end"] += len(want)
+	c.counts["dead keys at the end"] += len(survives) - len(want)
+	return want
+}
+
+// checkExport lists everything, by pages, as a client would.
+func (n *node) checkExport(want []exported, now int64) error {
+	after, more := "", true
+	for more {
+		var page []*engine.Entry
+		page, more = n.engine.List(now, "", after, 16)
+		for _, e := range page {
+			if len(want) == 0 {
+				return fmt.Errorf("the export has %q, which is deleted, expired or lost", e.Key)
+			}
+			if w := want[0]; e.Key != w.key || !bytes.Equal(e.Value, w.value) || e.ExpiresAt != w.expires {
+				return fmt.Errorf("the export has %q=%q, it should have %q=%q", e.Key, e.Value, w.key, w.value)
+			}
+			want, after = want[1:], e.Key
+		}
+	}
+	if len(want) != 0 {
+		return fmt.Errorf("the export lacks %q", want[0].key)
+	}
+	return nil
+}
