@@ -9,7 +9,7 @@ SEEDS    ?= 5000
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fmt fuzz sim bench demo tidy ci
+.PHONY: help build test short race lint fmt fuzz sim bench demo debian tidy ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: ## micro-benchmarks, then the workloads of docs/benchmarks.md
 
 demo: ## a cluster in one process: partitioned, written on both sides, healed
 	$(GO) run ./cmd/gokv demo
+
+debian: ## Debian's package index through three processes, one killed halfway
+	$(GO) test ./e2e -run TestDebianIndex -count=1 -v
 
 tidy: ## both modules
 	$(GO) mod tidy
