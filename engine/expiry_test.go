@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tochemey/gokv/merkle"
+)
+
+func TestExpiryIsExact(t *testing.T) {
+	e := newEngine(t, Config{})
+	mustPut(t, e, wall, "ttl", "v", PutOptions{TTL: 1500 * time.Millisecond})
+	mustPut(t, e, wall, "at", "v", PutOptions{ExpiresAt: wall + 1500})
+	mustPut(t, e, wall, "brief", "v", PutOptions{TTL: time.Nanosecond})
+	mustPut(t, e, wall, "rounded up", "v", PutOptions{TTL: time.Millisecond + 1})
+	mustPut(t, e, wall, "past", "v", PutOptions{ExpiresAt: 1})
+
+	for key, last := range map[string]int64{"ttl": 1499, "at": 1499, "brief": 0, "rounded up": 1} {
+		requireValue(t, e, wall+last, key, "v")
+		requireAbsent(t, e, wall+last+1, key)
+	}
+	requireAbsent(t, e, wall, "past")
+	page, _ := e.List(wall+1, "", "", 0)
+	require.Len(t, page, 3, "a list is as exact, before any sweep")
+	page, _ = e.List(wall+1500, "", "", 0)
+	require.Empty(t, page)
+}
+
+func TestAPutWithoutAnExpiryClearsTheOldOne(t *testing.T) {
+	e := newEngine(t, Config{})
+	mustPut(t, e, wall, "k", "1", PutOptions{TTL: time.Second})
+	ent := mustPut(t, e, wall, "k", "2", PutOptions{})
+	require.Zero(t, ent.ExpiresAt)
+	e.Sweep(wall+10_000, math.MaxInt)
+	requireValue(t, e, wall+10_000, "k", "2")
+}
+
+func TestKeepTTLKeepsTheExpiryOfALiveKeyOnly(t *testing.T) {
+	e := newEngine(t, Config{})
+	keep := PutOptions{KeepTTL: true}
+	require.Zero(t, mustPut(t, e, wall, "new", "1", keep).ExpiresAt)
+
+	mustPut(t, e, wall, "live", "1", PutOptions{TTL: time.Second})
+	require.Equal(t, wall+1000, mustPut(t, e, wall+999, "live", "2", keep).ExpiresAt)
+	requireValue(t, e, wall+999, "live", "2")
+	requireAbsent(t, e, wall+1000, "live")
+
+	now := wall + 1000
+	for _, swept := range []int64{0, 1000, 5000} {
+		key := fmt.Sprint("expired, swept after ms: ", swept)
+		mustPut(t, e, now, key, "1", PutOptions{ExpiresAt: now + 1000})
+		e.Sweep(now+swept, math.MaxInt)
+		now += 1000
+		require.Zero(t, mustPut(t, e, now, key, "2", keep).ExpiresAt)
+		requireValue(t, e, now+9000, key, "2")
+	}
+
+	mustPut(t, e, now, "deleted", "1", PutOptions{TTL: time.Hour})
+	_, _, err := e.Delete(now, "deleted")
+	require.NoError(t, err)
+	require.Zero(t, mustPut(t, e, now, "deleted", "2", keep).ExpiresAt)
+}
+
+func TestTouchAndPersistChangeTheExpiryAlone(t *testing.T) {
+	e := newEngine(t, Config{})
+	put := mustPut(t, e, wall, "k", "v", PutOptions{})
+	touched, err := e.Touch(wall, "k", PutOptions{TTL: time.Second})
+	require.NoError(t, err)
+	require.Equal(t, wall+1000, touched.ExpiresAt)
+	require.Equal(t, put.Version, touched.Over)
+	require.True(t, put.Version.Less(touched.Version))
+	require.Equal(t, put.Value, touched.Value)
+	require.Equal(t, put.Checksum, touched.Checksum)
+	require.Zero(t, put.ExpiresAt, "the old entry never changes")
+
+	persisted, err := e.Persist(wall+999, "k")
+	require.NoError(t, err)
+	require.Zero(t, persisted.ExpiresAt)
+	requireValue(t, e, wall+5000, "k", "v")
+
+	touched, err = e.Touch(wall+999, "k", PutOptions{ExpiresAt: wall})
+	require.NoError(t, err, "touching into the past ends a key")
+	require.Equal(t, wall, touched.ExpiresAt)
+	requireAbsent(t, e, wall+999, "k")
+	_, err = e.Persist(wall+999, "k")
+	require.ErrorIs(t, err, ErrNotFound, "an expired key cannot be kept after all")
+	_, err = e.Touch(wall+999, "k", PutOptions{TTL: time.Hour})
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
+func TestSweepTakesExpiredKeysOutAndDropsTheirValuesLater(t *testing.T) {
+	e := newEngine(t, Config{MaxClockSkew: 500 * time.Millisecond})
+	mustPut(t, e, wall, "k", "value", PutOptions{TTL: time.Second})
+	mustPut(t, e, wall, "stays", "", PutOptions{})
+	root, count := e.Root()
+
+	require.Zero(t, e.Sweep(wall+999, 100))
+	require.Equal(t, Stats{Entries: 2, EntryBytes: 11}, e.Stats())
+
+	require.Equal(t, 1, e.Sweep(wall+1000, 100))
+	require.Equal(t, Stats{Entries: 1, Tombstones: 1, EntryBytes: 11}, e.Stats())
+	require.Zero(t, e.Sweep(wall+1999, 100))
+
+	require.Equal(t, 1, e.Sweep(wall+2000, 100), "twice the skew later the value goes")
+	require.Equal(t, Stats{Entries: 1, Tombstones: 1, EntryBytes: 6}, e.Stats())
+	require.Zero(t, e.Sweep(math.MaxInt64, 100))
+
+	after, countAfter := e.Root()
+	require.Equal(t, root, after, "nothing of it shows in the digest")
+	require.Equal(t, count, countAfter)
+}
+
+func TestSweepKeepsToItsBudgetAndReachesEveryShard(t *testing.T) {
+	e := newEngine(t, Config{})
+	const keys = 1000
+	for i := range keys {
+		mustPut(t, e, wall, fmt.Sprint(i), "v", PutOptions{TTL: time.Second})
+	}
+	done, calls := 0, 0
+	for done < 2*keys {
+		n := e.Sweep(wall+10_000, 7)
+		require.LessOrEqual(t, n, 7)
+		require.Positive(t, n)
+		done += n
+		calls++
+	}
+	require.Equal(t, 2*keys, done, "one step out of the index, one for the value")
+	require.GreaterOrEqual(t, calls, 2*keys/7)
+	require.Equal(t, uint64(keys), e.Stats().Tombstones)
+	require.Zero(t, e.Sweep(wall+10_000, 0))
+}
+
+func TestAKeySeenExpiredStaysSoWhenTheWallClockIsSetBack(t *testing.T) {
+	e := newEngine(t, Config{})
+	mustPut(t, e, wall, "k", "v", PutOptions{TTL: time.Second})
+	require.Equal(t, 1, e.Sweep(wall+1000, 100))
+	requireAbsent(t, e, wall, "k")
+	page, _ := e.List(wall, "", "", 0)
+	require.Empty(t, page)
+	require.Zero(t, mustPut(t, e, wall, "k", "new", PutOptions{KeepTTL: true}).ExpiresAt)
+	requireValue(t, e, wall, "k", "new")
+}
+
+func TestOverwritingAnExpiringKeyLeavesOneThingToSweep(t *testing.T) {
+	e := newEngine(t, Config{Shards: 1})
+	for range 100 {
+		mustPut(t, e, wall, "k", "v", PutOptions{TTL: time.Hour})
+	}
+	require.Len(t, e.shards[0].due.records, 1)
+	mustPut(t, e, wall, "k", "v", PutOptions{})
+	require.Empty(t, e.shards[0].due.records)
+	require.Equal(t, int64(neverDue), e.shards[0].nextDue.Load())
+}
+
+func TestAReapedEntryTravelsWithoutItsValueAndStaysAbsent(t *testing.T) {
+	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
+	mustPut(t, a, wall, "k", "value", PutOptions{TTL: time.Second})
+	requireOutcome(t, b, wall, remotePut("k", "older", wall-5, 0), merkle.Applied)
+	a.Sweep(wall+2000, 100)
+
+	wire := wireOf(t, a, "k")
+	require.NotContains(t, string(wire), "value")
+	ent, err := ParseEntry(wire, 0)
+	require.NoError(t, err)
+	require.True(t, ent.Reaped())
+	require.False(t, ent.LiveAt(0))
+
+	// A clock that is an hour behind would serve what it cannot get.
+	requireOutcome(t, b, wall-3_600_000, ent, merkle.Refused)
+	requireOutcome(t, b, wall+1500, ent, merkle.Applied)
+	requireAbsent(t, b, wall, "k")
+	requireSameRoot(t, a, b)
+
+	full := remotePut("k", "value", wall, wall+1000)
+	full.Version.Instance = 1
+	requireOutcome(t, b, wall+1500, full, merkle.Ignored)
+}
+
+// wireOf is the wire form of what the engine holds of a key, live or not.
+func wireOf(t testing.TB, e *Engine, key string) []byte {
+	t.Helper()
+	src := e.Source(func() int64 { return wall })
+	pos := e.Hasher().Position(key)
+	items := src.Items(merkle.RangeOf(pos, merkle.MaxDepth), 0, nil, 1)
+	require.Len(t, items, 1)
+	return src.AppendEntry(nil, items[0])
+}

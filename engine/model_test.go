@@ -1,0 +1,295 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tochemey/gokv/merkle"
+	"pgregory.net/rapid"
+)
+
+// model is the engine as one would write it for one goroutine and no speed:
+// the greatest entry of each key, what was swept, and one clock reading.
+type model struct {
+	key     merkle.Key
+	held    map[string]Entry
+	expired map[string]bool // keys whose held entry was swept or came expired
+	reading uint64
+	refused uint64
+}
+
+const modelSkew = 500
+
+func (m *model) live(now int64, key string) bool {
+	e, held := m.held[key]
+	return held && !m.expired[key] && e.LiveAt(now)
+}
+
+func (m *model) store(now int64, e Entry) {
+	m.held[e.Key] = e
+	m.expired[e.Key] = e.Kind == KindPut && !e.LiveAt(now)
+}
+
+// write is a local write; it reports whether the clock allows one.
+func (m *model) write(now int64, e Entry) (Entry, bool) {
+	next := max(m.reading+1, Reading(now, 0))
+	if WallOf(next) > now+modelSkew {
+		return Entry{}, false
+	}
+	m.reading = next
+	e.Version, e.Over = Version{Time: next, Instance: 1}, m.held[e.Key].Version
+	m.store(now, e)
+	return e, true
+}
+
+func (m *model) apply(now int64, e Entry) merkle.Outcome {
+	if e.Version.Wall() > now+modelSkew || e.reaped && e.ExpiresAt > now {
+		m.refused++
+		return merkle.Refused
+	}
+	m.reading = max(m.reading, e.Version.Time)
+	if held, ok := m.held[e.Key]; ok && Compare(&e, &held) <= 0 {
+		return merkle.Ignored
+	}
+	m.store(now, e)
+	return merkle.Applied
+}
+
+func (m *model) sweep(now int64) {
+	for key, e := range m.held {
+		if e.Kind == KindTombstone || e.reaped || e.ExpiresAt == 0 || e.ExpiresAt > now {
+			continue
+		}
+		m.expired[key] = true
+		if e.ExpiresAt+2*modelSkew <= now {
+			e.Value, e.reaped = nil, true
+			m.held[key] = e
+		}
+	}
+}
+
+func (m *model) stats() Stats {
+	var st Stats
+	for key, e := range m.held {
+		if e.Kind == KindPut && !m.expired[key] {
+			st.Entries++
+		} else {
+			st.Tombstones++
+		}
+		st.EntryBytes += uint64(len(key) + len(e.Value))
+	}
+	st.Refused = m.refused
+	return st
+}
+
+// root is the digest by its definition: the sum over the entries.
+func (m *model) root() merkle.Digest {
+	var sum merkle.Digest
+	h := merkle.NewHasher(m.key)
+	for key, e := range m.held {
+		fixed := e.digestFields()
+		sum = sum.Add(h.Entry(key, &fixed))
+	}
+	return sum
+}
+
+func drawOptions(t *rapid.T, now int64) PutOptions {
+	switch rapid.IntRange(0, 4).Draw(t, "expiry") {
+	case 0:
+		return PutOptions{TTL: time.Duration(rapid.Int64Range(1, 3000).Draw(t, "ttl")) * time.Millisecond}
+	case 1:
+		return PutOptions{ExpiresAt: now + rapid.Int64Range(-100, 3000).Draw(t, "expires in")}
+	case 2:
+		return PutOptions{KeepTTL: true}
+	}
+	return PutOptions{}
+}
+
+func (m *model) expiryOf(o PutOptions, now int64, key string) int64 {
+	switch {
+	case o.KeepTTL && m.live(now, key):
+		return m.held[key].ExpiresAt
+	case o.TTL > 0:
+		return now + o.TTL.Milliseconds()
+	}
+	return o.ExpiresAt
+}
+
+// drawArrival draws an entry from elsewhere, near the present, often tied with
+// another one, sometimes too far ahead.
+func drawArrival(t *rapid.T, key string, now int64) Entry {
+	e := drawEntry(t, key, "arriving")
+	e.Version.Time = Reading(now+rapid.SampledFrom([]int64{-1000, -1, 0, 1, 500, 501}).Draw(t, "ahead"), 0)
+	if e.ExpiresAt != 0 {
+		e.ExpiresAt = now + rapid.Int64Range(-2000, 2000).Draw(t, "expires in")
+		if rapid.Bool().Draw(t, "reaped") {
+			e.Value, e.reaped = nil, true
+		}
+	}
+	return *e
+}
+
+func TestEngineIsItsModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &model{key: testKey, held: map[string]Entry{}, expired: map[string]bool{}}
+		e := New(Config{Instance: 1, Key: testKey, Shards: rapid.SampledFrom([]int{1, 2, 64}).Draw(t, "shards")})
+		now := wall
+		keys := []string{"a", "a/b", "a/c", "b", "\xff"}
+		drawKey := func(t *rapid.T) string { return rapid.SampledFrom(keys).Draw(t, "key") }
+		written := func(t *rapid.T, want Entry, allowed bool, got *Entry, err error) {
+			if !allowed {
+				require.ErrorIs(t, err, ErrClockAhead)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, want, *got)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				key, o := drawKey(t), drawOptions(t, now)
+				value := []byte(rapid.SampledFrom([]string{"", "x", "yy"}).Draw(t, "value"))
+				want, allowed := m.write(now, Entry{Key: key, Value: value, Kind: KindPut, Checksum: Checksum(value), ExpiresAt: m.expiryOf(o, now, key)})
+				got, err := e.Put(now, key, value, o)
+				written(t, want, allowed, got, err)
+			},
+			"delete": func(t *rapid.T) {
+				key := drawKey(t)
+				wasLive := m.live(now, key)
+				want, allowed := m.write(now, Entry{Key: key, Kind: KindTombstone})
+				got, existed, err := e.Delete(now, key)
+				written(t, want, allowed, got, err)
+				require.Equal(t, wasLive && allowed, existed)
+			},
+			"touch or persist": func(t *rapid.T) {
+				key, o := drawKey(t), drawOptions(t, now)
+				change := func() (*Entry, error) { return e.Touch(now, key, o) }
+				if o.KeepTTL || o == (PutOptions{}) {
+					o = PutOptions{}
+					change = func() (*Entry, error) { return e.Persist(now, key) }
+				}
+				if !m.live(now, key) {
+					_, err := change()
+					require.ErrorIs(t, err, ErrNotFound)
+					return
+				}
+				want := m.held[key]
+				want.ExpiresAt = m.expiryOf(o, now, key)
+				want, allowed := m.write(now, want)
+				got, err := change()
+				written(t, want, allowed, got, err)
+			},
+			"apply": func(t *rapid.T) {
+				ent := drawArrival(t, drawKey(t), now)
+				got, _ := e.Apply(now, &ent)
+				require.Equal(t, m.apply(now, ent), got)
+			},
+			"apply what is held again": func(t *rapid.T) {
+				if len(m.held) == 0 {
+					t.Skip("nothing is held")
+				}
+				ent := m.held[rapid.SampledFrom(slices.Sorted(maps.Keys(m.held))).Draw(t, "held")]
+				got, _ := e.Apply(now, &ent)
+				require.Equal(t, m.apply(now, ent), got)
+			},
+			"let time pass": func(t *rapid.T) {
+				now += rapid.SampledFrom([]int64{1, 30, 500, 1000, 2500}).Draw(t, "by")
+			},
+			"set the clock back": func(t *rapid.T) {
+				now -= rapid.SampledFrom([]int64{1, 400, 2000}).Draw(t, "by")
+			},
+			"sweep": func(t *rapid.T) {
+				m.sweep(now)
+				budget := rapid.IntRange(1, 5).Draw(t, "budget")
+				for e.Sweep(now, budget) == budget {
+					continue
+				}
+			},
+			"rekey": func(t *rapid.T) {
+				k := merkle.Key{Created: rapid.Uint64Range(0, 1000).Draw(t, "created"), Secret: [16]byte{rapid.Byte().Draw(t, "secret")}}
+				if k.Beats(m.key) {
+					m.key = k
+				}
+				e.Rekey(k)
+			},
+			"": func(t *rapid.T) {
+				require.Equal(t, m.reading, e.Clock().Read())
+				require.Equal(t, m.key, e.Key())
+				want := []Entry{}
+				for _, key := range keys {
+					got, err := e.Get(now, key)
+					if !m.live(now, key) {
+						require.ErrorIs(t, err, ErrNotFound, fmt.Sprintf("%q", key))
+						continue
+					}
+					require.NoError(t, err)
+					require.Equal(t, m.held[key], *got)
+					want = append(want, m.held[key])
+				}
+				page, more := e.List(now, "", "", 0)
+				require.False(t, more)
+				require.Len(t, page, len(want))
+				for i := range want {
+					require.Equal(t, want[i], *page[i])
+				}
+				root, count := e.Root()
+				require.Equal(t, uint64(len(m.held)), count)
+				require.Equal(t, m.root(), root)
+				st := e.Stats()
+				st.Conflicts, st.ClockReadings = 0, 0
+				require.Equal(t, m.stats(), st)
+				require.NoError(t, e.Check())
+			},
+		})
+		require.Zero(t, e.Sweep(math.MinInt64, math.MaxInt))
+	})
+}
+
+// Entries arrive in any order, any number of times, with sweeps and rekeys in
+// between, on engines of other shard counts: all end with one digest, and each
+// key with the greatest of its entries.
+func TestTheOrderOfArrivalDoesNotShow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := wall
+		greatest := map[string]*Entry{}
+		var entries []*Entry
+		for range rapid.IntRange(1, 40).Draw(t, "entries") {
+			key := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "key")
+			ent := drawEntry(t, key, "entry")
+			entries = append(entries, ent)
+			if greatest[key] == nil || Compare(ent, greatest[key]) > 0 {
+				greatest[key] = ent
+			}
+		}
+		better := merkle.Key{Created: 1, Secret: [16]byte{5}}
+		var first *Engine
+		for _, shards := range []int{1, 16, 64} {
+			e := New(Config{Instance: 1, Key: testKey, Shards: shards})
+			order := rapid.Permutation(entries).Draw(t, "order")
+			rekeyAt := rapid.IntRange(0, len(order)-1).Draw(t, "rekey at")
+			for i, ent := range order {
+				e.Apply(now, ent)
+				if i == rekeyAt {
+					e.Rekey(better)
+				}
+				if rapid.IntRange(0, 3).Draw(t, "again") == 0 {
+					e.Apply(now, order[rapid.IntRange(0, i).Draw(t, "which")])
+					e.Sweep(now, 1)
+				}
+			}
+			require.NoError(t, e.Check())
+			for key, ent := range greatest {
+				got := e.shardOf(key).records[key]
+				require.Zero(t, Compare(ent, &got.Entry))
+			}
+			if first == nil {
+				first = e
+			}
+			requireSameRoot(t, first, e)
+		}
+	})
+}

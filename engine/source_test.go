@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tochemey/gokv/merkle"
+)
+
+func sourceOf(e *Engine, now int64) *Source { return e.Source(func() int64 { return now }) }
+
+// send gives all that one engine holds to another, as an empty member gets it.
+func send(t require.TestingT, from, to *Source, page int) {
+	for at := uint64(0); ; {
+		items := from.Items(merkle.Range{}, at, nil, page)
+		for _, it := range items {
+			_, err := to.Apply(from.AppendEntry(nil, it))
+			require.NoError(t, err)
+		}
+		if len(items) == 0 || items[len(items)-1].Pos == math.MaxUint64 {
+			return
+		}
+		at = items[len(items)-1].Pos + 1
+	}
+}
+
+func TestASourceCarriesEverythingToAnEmptyEngine(t *testing.T) {
+	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2, Shards: 2})
+	for i := range 500 {
+		mustPut(t, a, wall, fmt.Sprint("k", i), strings.Repeat("v", i), PutOptions{})
+	}
+	for i := range 50 {
+		_, _, err := a.Delete(wall, fmt.Sprint("k", i))
+		require.NoError(t, err)
+		mustPut(t, a, wall, fmt.Sprint("e", i), "v", PutOptions{TTL: time.Second})
+	}
+	a.Sweep(wall+5000, math.MaxInt) // values are gone
+	send(t, sourceOf(a, wall+5000), sourceOf(b, wall+5000), 7)
+	requireSameRoot(t, a, b)
+	fromA, _ := a.List(wall+5000, "", "", 0)
+	fromB, _ := b.List(wall+5000, "", "", 0)
+	require.Equal(t, len(fromA), len(fromB))
+	for i := range fromA {
+		require.Equal(t, fromA[i].Value, fromB[i].Value)
+		require.Zero(t, Compare(fromA[i], fromB[i]))
+	}
+	sa, sb := a.Stats(), b.Stats()
+	require.Equal(t, sa, sb)
+	require.Equal(t, a.Clock().Read(), b.Clock().Read(), "the clock came with the entries")
+}
+
+func TestASourceSendsWhatTheKeyHasByNow(t *testing.T) {
+	e := newEngine(t, Config{})
+	src := sourceOf(e, wall)
+	mustPut(t, e, wall, "k", "listed", PutOptions{})
+	items := src.Items(merkle.Range{}, 0, nil, 10)
+	require.Len(t, items, 1)
+	last := mustPut(t, e, wall, "k", "sent", PutOptions{})
+	ent, err := ParseEntry(src.AppendEntry(nil, items[0]), 0)
+	require.NoError(t, err)
+	require.Equal(t, last.Version, ent.Version)
+	require.True(t, ent.Over.IsZero(), "what it replaced stays at home")
+}
+
+func TestASourceTellsWhatTheItemsDigestsAddUpTo(t *testing.T) {
+	e := newEngine(t, Config{})
+	for i := range 300 {
+		mustPut(t, e, wall, fmt.Sprint(i), "", PutOptions{})
+	}
+	src := sourceOf(e, wall)
+	root, count := src.Root()
+	var children [merkle.Fanout]merkle.Node
+	src.Children(merkle.Range{}, &children)
+	var sum merkle.Digest
+	var n uint64
+	for _, c := range children {
+		sum, n = sum.Add(c.Digest), n+c.Count
+	}
+	require.Equal(t, root, sum)
+	require.Equal(t, count, n)
+	sum = merkle.Digest{}
+	for _, it := range src.Items(merkle.Range{}, 0, nil, 1000) {
+		sum = sum.Add(it.Digest)
+	}
+	require.Equal(t, root, sum)
+}
+
+func TestASourceRefusesWhatIsTooLargeAndFailsOnGarbage(t *testing.T) {
+	e := newEngine(t, Config{MaxValueSize: 3})
+	src := sourceOf(e, wall)
+	outcome, err := src.Apply(AppendEntry(nil, remotePut("k", "1234", wall, 0)))
+	require.NoError(t, err, "another node's limit may be higher")
+	require.Equal(t, merkle.Refused, outcome)
+	_, err = src.Apply([]byte("garbage"))
+	require.ErrorIs(t, err, ErrMalformed)
+	_, count := e.Root()
+	require.Zero(t, count)
+}
+
+func TestASourceReportsWhatARoundBrought(t *testing.T) {
+	e := newEngine(t, Config{})
+	src := sourceOf(e, wall)
+	var got []string
+	src.Applied = func(ent *Entry, lag int64) {
+		_, err := e.Get(wall, ent.Key) // no lock is held
+		require.NoError(t, err)
+		got = append(got, fmt.Sprintf("%s %d", ent.Key, lag))
+	}
+	wire := AppendEntry(nil, remotePut("k", "v", wall-30, 0))
+	for range 2 {
+		_, err := src.Apply(wire)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"k 30"}, got)
+}
+
+func TestASourceJudgesAPeersReadings(t *testing.T) {
+	e := newEngine(t, Config{})
+	src := sourceOf(e, wall)
+	src.Observe(Reading(wall+400, 3))
+	require.Equal(t, Reading(wall+400, 3), src.Clock())
+	src.Observe(Reading(wall+4000, 3))
+	require.Equal(t, Reading(wall+400, 3), src.Clock())
+	require.Equal(t, uint64(1), e.Stats().ClockReadings)
+}
+
+func TestRekeyKeepsTheContentsAndTakesTheBetterKeyOnly(t *testing.T) {
+	better := merkle.Key{Created: 1, Secret: [16]byte{7}}
+	a, b := newEngine(t, Config{Shards: 4}), newEngine(t, Config{Key: better})
+	for i := range 300 {
+		key := fmt.Sprint(i)
+		ent := mustPut(t, a, wall, key, "v", PutOptions{TTL: time.Second})
+		requireOutcome(t, b, wall, ent, merkle.Applied)
+	}
+	before, _ := a.Root()
+	for _, worse := range []merkle.Key{testKey, {Created: 5000, Secret: [16]byte{1}}} {
+		a.Rekey(worse)
+		require.Equal(t, testKey, a.Key())
+	}
+	after, _ := a.Root()
+	require.Equal(t, before, after)
+
+	sourceOf(a, wall).Rekey(better)
+	require.Equal(t, better, a.Key())
+	require.NoError(t, a.Check())
+	requireSameRoot(t, a, b)
+	requireValue(t, a, wall, "7", "v")
+	require.Equal(t, 600, a.Sweep(wall+5000, math.MaxInt))
+	requireSameRoot(t, a, b)
+
+	settled := better
+	settled.Created = 0
+	root, _ := a.Root()
+	a.Rekey(settled)
+	require.Equal(t, settled, a.Key())
+	same, _ := a.Root()
+	require.Equal(t, root, same, "an age alone changes no digest")
+}
