@@ -150,6 +150,26 @@ func FuzzRound(f *testing.F) {
 	})
 }
 
+// The seeds reach the end of a round, so that the fuzzer begins from there.
+func TestTheRecordedRoundsAreWhole(t *testing.T) {
+	for _, initiator := range []bool{false, true} {
+		in := recorded(initiator)
+		s := newStore(1, sharedKey)
+		fill(200, s)
+		s.put("mine", "v")
+		r := NewRound(RoundConfig{Initiator: initiator, Source: s, Salt: 1, MaxFrame: 512})
+		for in = in[1:]; len(in) > 0; {
+			drain(t, r)
+			n := int(binary.BigEndian.Uint16(in))
+			require.NoError(t, r.Receive(in[2:2+n]))
+			in = in[2+n:]
+		}
+		drain(t, r)
+		require.True(t, r.Done())
+		require.True(t, r.Stats().Converged)
+	}
+}
+
 // drain takes all frames that a round has to send. One turn answers at most as
 // much as one turn may ask.
 func drain(t *testing.T, r *Round) {
@@ -175,30 +195,33 @@ func wantBounded(t *testing.T, r *Round) {
 	require.LessOrEqual(t, len(r.mouth.later), maxLater)
 }
 
-// recorded is what a side of an honest round received, in FuzzRound's form.
+// recorded is what FuzzRound's store received in an honest round, in FuzzRound's
+// form.
 func recorded(initiator bool) []byte {
-	a, b := newStore(1, sharedKey), newStore(2, sharedKey)
-	fill(200, a, b)
-	a.put("mine", "v")
-	b.put("theirs", "v")
-	b.put("key-0000003", "newer")
-	k := newTalk(panicker{}, a, b, 1, RoundConfig{MaxFrame: 512})
-	if !initiator {
-		a, b = b, a
-	}
+	mine, theirs := newStore(1, sharedKey), newStore(2, sharedKey)
+	fill(200, mine, theirs)
+	mine.put("mine", "v")
+	theirs.put("theirs", "v")
+	theirs.put("key-0000003", "newer")
 	out := []byte{0}
+	a, b := theirs, mine
+	if initiator {
+		out[0], a, b = 1, mine, theirs
+	}
+	k := newTalk(panicker{}, a, b, 1, RoundConfig{MaxFrame: 512})
 	to := k.b
 	if initiator {
-		out[0], to = 1, k.a
+		to = k.a
 	}
-	for more := true; more; {
-		more = k.speak(k.a, k.b) || k.speak(k.b, k.a)
+	for k.speak(k.a, k.b) || k.speak(k.b, k.a) {
 		if len(to.inbox) > 0 {
 			out = binary.BigEndian.AppendUint16(out, uint16(len(to.inbox[0])))
 			out = append(out, to.inbox[0]...)
 		}
-		more = k.hear(k.a) || k.hear(k.b) || more
+		k.hear(k.a)
+		k.hear(k.b)
 	}
+	k.wantDone()
 	return out
 }
 

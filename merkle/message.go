@@ -210,8 +210,12 @@ func appendEntryBlob(b, entry []byte) []byte {
 // entry is the next entry of an entries frame.
 func (r *reader) entry() []byte {
 	n := r.uvarint()
-	if r.err == nil && (n == 0 || n > uint64(len(r.b))) {
+	if r.err != nil {
+		return nil
+	}
+	if n == 0 || n > uint64(len(r.b)) {
 		r.fail(fmt.Errorf("an entry of %d bytes in the %d that are left", n, len(r.b)))
+		return nil
 	}
 	return r.take(int(n))
 }

@@ -28,7 +28,7 @@ func (r *reader) fail(err error) {
 
 // take is the next n bytes, which alias the frame, or nil.
 func (r *reader) take(n int) []byte {
-	if n > len(r.b) {
+	if n < 0 || n > len(r.b) {
 		r.fail(errShort)
 		return nil
 	}
