@@ -253,15 +253,18 @@ func (n *Node) Ready() bool { return n.phase.Load() == phaseServing }
 
 // Stop hands unpushed writes over, leaves the cluster, finishes the requests
 // in flight and releases everything. ctx bounds it; what was not done by then
-// is abandoned, and the error says so.
+// is abandoned, and the error says so. A node that has stopped stays so, and
+// the answer is nil.
 func (n *Node) Stop(ctx context.Context) error {
 	switch was := n.phase.Swap(phaseDraining); was {
 	case phaseNew:
 		n.phase.Store(phaseStopped)
 		return nil
-	case phaseDraining, phaseStopped:
-		n.phase.Store(was)
-		return errors.New("stop: the node is stopped or stopping")
+	case phaseStopped:
+		n.phase.Store(phaseStopped)
+		return nil
+	case phaseDraining:
+		return errors.New("stop: the node is stopping already")
 	}
 	n.log.Info("stopping")
 	var errs []error

@@ -98,7 +98,7 @@ func (s server) admit(req *wire.Request) error {
 		return nil
 	}
 	if err := s.node.engine.Clock().Observe(s.node.nowMS(), req.Clock); err != nil {
-		return fmt.Errorf("%s: the session's clock: %w", req.Op, err)
+		return fmt.Errorf("the session's clock: %w", err)
 	}
 	return nil
 }
@@ -167,6 +167,11 @@ func (s server) exists(req *wire.Request, resp *wire.Response) error {
 // wrote hands a local write to replication and tells the client its version.
 func (s server) wrote(e *engine.Entry, err error, resp *wire.Response) error {
 	if err != nil {
+		// The engine names operation and key, as the client's error does; one
+		// of them is enough.
+		if inner := errors.Unwrap(err); inner != nil {
+			return inner
+		}
 		return err
 	}
 	s.node.replication.write(e)
