@@ -213,7 +213,7 @@ func (c *Cluster) missing(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("members of %s: %w", name, err)
 		}
-		if alive := aliveNames(members); !slices.Equal(alive, names) {
+		if alive := namesOf(members, "alive"); !slices.Equal(alive, names) {
 			return fmt.Sprintf("%s knows %v alive, not %v", name, alive, names), nil
 		}
 		if root == "" {
@@ -226,10 +226,11 @@ func (c *Cluster) missing(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-func aliveNames(members []client.Member) []string {
+// namesOf returns the names of the members in any of the states, sorted.
+func namesOf(members []client.Member, states ...string) []string {
 	var names []string
 	for _, m := range members {
-		if m.State == "alive" {
+		if slices.Contains(states, m.State) {
 			names = append(names, m.Name)
 		}
 	}

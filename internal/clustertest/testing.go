@@ -124,17 +124,15 @@ func (c T) Revive(name string) {
 	require.NoError(c.t, c.Restart(c.t.Context(), name))
 }
 
-// WantAlive waits until a node knows exactly the named ones as alive: "a|b".
+// WantAlive waits until a node has given up all but the named ones: "a|b". A
+// member that is only suspected counts still.
 func (c T) WantAlive(node, names string) {
 	c.t.Helper()
-	want := strings.Split(names, "|")
-	var alive []string
-	c.eventually(func(ctx context.Context) bool {
-		members, err := c.client(node).Members(ctx)
+	c.eventually(func() bool {
+		members, err := c.client(node).Members(c.t.Context())
 		require.NoError(c.t, err)
-		alive = aliveNames(members)
-		return strings.Join(alive, "|") == names
-	}, func() { c.t.Fatalf("%s knows %v alive, not %v", node, alive, want) })
+		return strings.Join(namesOf(members, "alive", "suspect"), "|") == names
+	}, node+" does not come to have exactly "+names+" for members")
 }
 
 // WantConverged waits until all running nodes agree, demands that they list the
@@ -171,18 +169,17 @@ func (c T) Entries(name string) map[string]client.Entry {
 	return all
 }
 
-// eventually asks until ask is true; failed ends the test.
-func (c T) eventually(ask func(context.Context) bool, failed func()) {
+// eventually asks until ask is true.
+func (c T) eventually(ask func() bool, complaint string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !ask(ctx) {
+	for !ask() {
 		select {
 		case <-ctx.Done():
-			failed()
-			return
+			require.Fail(c.t, complaint)
 		case <-tick.C:
 		}
 	}
