@@ -10,13 +10,14 @@ const (
 	ReasonNone         Reason = iota
 	ReasonDiffers             // the peer's last reported root differed from ours
 	ReasonNotConverged        // the last round ended with unequal roots
+	ReasonNotReady            // the peer has become ready, and this node is not
 	ReasonPeerUp              // the peer has just come up: a join or a heal
 	ReasonPushFailed          // a push to it failed
 	ReasonQueueDropped        // its queue overflowed
 	ReasonAsked               // SyncAll
 )
 
-var reasonNames = [...]string{"none", "differs", "not_converged", "peer_up", "push_failed", "queue_dropped", "asked"}
+var reasonNames = [...]string{"none", "differs", "not_converged", "not_ready", "peer_up", "push_failed", "queue_dropped", "asked"}
 
 // String gives the name used in logs.
 func (r Reason) String() string {

@@ -1,5 +1,7 @@
 package replica
 
+import "time"
+
 // judge decides whether the node has become ready: by a settled round with a
 // ready member, known as live yet or not (p is nil then), or as the oldest.
 func (m *Machine) judge(p *peer, res RoundResult, out *Effects) {
@@ -30,4 +32,17 @@ func (m *Machine) eldest() bool {
 		others++
 	}
 	return others > 0
+}
+
+// seekReady owes a round to each live peer that has become ready since the last
+// one: its first round may have ended before it was.
+func (m *Machine) seekReady(now time.Time) {
+	if m.ready {
+		return
+	}
+	for _, p := range m.peers {
+		if p.up && p.ready && p.owed == ReasonNone && (m.round == nil || m.round.peer != p.Instance) {
+			m.owe(now, p, ReasonNotReady, now)
+		}
+	}
 }

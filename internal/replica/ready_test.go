@@ -91,3 +91,14 @@ func TestAKnownReadyMemberMustBeMet(t *testing.T) {
 	require.EqualValues(t, 2, got.Rounds[0].Peer, "whoever can make us ready comes first")
 	require.True(t, r.roundDone(2, RoundResult{Initiator: true, Converged: true, PeerReady: true}).Ready)
 }
+
+func TestAPeerThatBecomesReadyAfterItsRoundIsMetAgain(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 40) // the oldest, and not ready itself when the round began
+	require.Empty(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true}).Rounds)
+	require.True(t, r.m.NextDeadline().IsZero())
+
+	got := r.payload(1, 7, 7)
+	require.Equal(t, []RoundStart{{Peer: 1, Reason: ReasonNotReady, Bulk: true}}, got.Rounds)
+	require.True(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true, PeerReady: true}).Ready)
+}

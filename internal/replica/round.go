@@ -133,6 +133,7 @@ func (m *Machine) anyDiffers() bool {
 // the node has become ready. Every input ends here.
 func (m *Machine) advance(now time.Time, out *Effects) {
 	m.judge(nil, RoundResult{}, out)
+	m.seekReady(now)
 	if m.round != nil {
 		return
 	}

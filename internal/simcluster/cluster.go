@@ -77,7 +77,7 @@ func (c *cluster) schedule() {
 // strike makes a fault happen and sees to its end, at the latest when all
 // faults stop.
 func (c *cluster) strike(f fault) {
-	end := min(f.lasts, c.history.faultsFor-c.world.Elapsed())
+	end := c.untilCalm(f.lasts)
 	h := c.hosts[f.a[0]]
 	switch f.kind {
 	case faultHalves, faultIsolate, faultOneWay:
@@ -98,7 +98,7 @@ func (c *cluster) strike(f fault) {
 		}
 	case faultLeave:
 		if n := h.node; n != nil && n.serves() && !n.proc.Paused() {
-			n.leave(end)
+			n.leave(f.lasts)
 		}
 	case faultPause:
 		if n := h.node; n != nil && !n.proc.Paused() {
@@ -111,6 +111,11 @@ func (c *cluster) strike(f fault) {
 		h.offset = min(max(h.offset+f.step, -maxOffset), maxOffset)
 		c.world.Logf("%s: its wall clock is now off by %v", h.name, h.offset)
 	}
+}
+
+// untilCalm shortens a fault that would outlast the time of faults.
+func (c *cluster) untilCalm(d time.Duration) time.Duration {
+	return max(0, min(d, c.history.faultsFor-c.world.Elapsed()))
 }
 
 func (c *cluster) partition(f fault, how func(from, to string)) {

@@ -19,7 +19,7 @@ func (n *node) leave(restart time.Duration) {
 	n.draining = true
 	n.left = func() {
 		c.stop(h)
-		c.world.After(restart, func() { c.boot(h, false) })
+		c.world.After(c.untilCalm(restart), func() { c.boot(h, false) })
 	}
 	deadline := c.world.Now().Add(handOver)
 	var wait func()

@@ -71,8 +71,12 @@ const unsettled = math.MaxUint64
 // sweepEvery is the pause between sweeps, as in the root package.
 const sweepEvery = 250 * time.Millisecond
 
-// boot starts a process on a host. alone: it is configured without peers.
+// boot starts a process on a host where none runs. alone: it is configured
+// without peers.
 func (c *cluster) boot(h *host, alone bool) {
+	if h.node != nil {
+		return
+	}
 	n := &node{
 		c: c, host: h, proc: c.world.Spawn(h.name), rand: c.world.Fork(),
 		peers: make(map[uint64]string), links: make(map[uint64]*link), must: make(map[string]engine.Version),
