@@ -48,5 +48,7 @@ func TestARoundThatFindsTenOf100000CostsAtMost10KB(t *testing.T) {
 	require.NoError(t, err)
 	entries := named(t, figures, "of that the entries' keys and values")
 	require.LessOrEqual(t, named(t, figures, "UDP payload, both ways")-entries, float64(roundBudget))
-	require.EqualValues(t, o.differing, named(t, figures, "entries moved, both ways"))
+	moved := named(t, figures, "entries that the first one moved, both ways")
+	require.Positive(t, moved)
+	require.LessOrEqual(t, moved, float64(o.differing), "what is equal does not cross the wire")
 }

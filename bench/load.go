@@ -12,7 +12,7 @@ import (
 )
 
 // loaders bounds how many puts are in flight while a cluster is filled.
-const loaders = 64
+const loaders = 16
 
 func key(i int) string { return fmt.Sprintf("key/%07d", i) }
 

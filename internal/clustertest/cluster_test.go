@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tochemey/gokv"
 	"github.com/tochemey/gokv/client"
@@ -81,6 +82,7 @@ func TestNodesThatCannotReachEachOtherConvergeThroughAThird(t *testing.T) {
 	c.eventually(func() bool { return len(c.Entries("a")) == 2 && len(c.Entries("b")) == 2 && len(c.Entries("c")) == 2 },
 		"c does not carry what a and b cannot tell each other")
 	require.Positive(t, c.Network().Dropped())
+	c.Heal() // for the farewell
 }
 
 func TestACrashedNodeComesBackEmptyAndIsFilled(t *testing.T) {
@@ -134,3 +136,24 @@ func TestAFullQueueOrALongSyncIntervalDelaysNothing(t *testing.T) {
 }
 
 func key(i int) string { return "k/" + string(rune('a'+i%26)) + string(rune('a'+i/26)) }
+
+// More writers than the scheduler runs within the allowed skew: one that is put
+// aside between reading the wall clock and taking its version must not find its
+// own node's clock ahead.
+func TestManyWritersInOneProcessNeverFindTheClockAhead(t *testing.T) {
+	c := Start(t, 1)
+	kv := c.Node("a").Client()
+	writers, stop := errgroup.WithContext(t.Context())
+	deadline := time.Now().Add(3 * time.Second)
+	for range 500 {
+		writers.Go(func() error {
+			for time.Now().Before(deadline) && stop.Err() == nil {
+				if err := kv.Put(stop, "k", []byte("v")); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, writers.Wait())
+}
