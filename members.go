@@ -61,7 +61,7 @@ func (n *Node) pick(want func(Member) bool) Member {
 
 // memberList is empty before Start.
 func (n *Node) memberList() []membership.Member {
-	if n.phase.Load() == phaseNew || n.members == nil {
+	if !n.isWired() {
 		return nil
 	}
 	return n.members.Members()

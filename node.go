@@ -210,6 +210,17 @@ func (n *Node) start(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// isWired says whether Start has put the parts together; from then on they
+// may be read.
+func (n *Node) isWired() bool {
+	select {
+	case <-n.wired:
+		return true
+	default:
+		return false
+	}
+}
+
 // random gives each part a stream of its own from the node's seed.
 func (n *Node) random(part uint64) *mathrand.Rand {
 	return mathrand.New(mathrand.NewPCG(n.cfg.Seed, part))
@@ -331,8 +342,13 @@ func (n *Node) Fatal() <-chan error { return n.fatal }
 // its calls fail with client.ErrNotReady.
 func (n *Node) Client() *client.Client { return n.local }
 
-// Addrs returns the addresses that Start bound.
-func (n *Node) Addrs() Addrs { return n.addrs }
+// Addrs returns the addresses that Start bound. It is empty before.
+func (n *Node) Addrs() Addrs {
+	if !n.isWired() {
+		return Addrs{}
+	}
+	return n.addrs
+}
 
 func (n *Node) refused(reason string) { n.metrics.refused.WithLabelValues(reason).Inc() }
 

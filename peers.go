@@ -20,10 +20,8 @@ type peerHandler struct{ node *Node }
 // HandleDatagram takes a membership message. Those that come before the node
 // is put together are lost, as datagrams may be.
 func (h peerHandler) HandleDatagram(from transport.Peer, b []byte) {
-	select {
-	case <-h.node.wired:
+	if h.node.isWired() {
 		h.node.members.HandleDatagram(from.Addr, b)
-	default:
 	}
 }
 

@@ -13,7 +13,7 @@ func (n *Node) Status() wire.StatusInfo {
 	stats := n.engine.Stats()
 	root, _ := n.engine.Root()
 	info := wire.StatusInfo{
-		Name: n.name, Cluster: n.cfg.Cluster, BuildVersion: Version(), Instance: n.self, Ready: n.Ready(),
+		Name: n.cfg.Name, Cluster: n.cfg.Cluster, BuildVersion: Version(), Instance: n.self, Ready: n.Ready(),
 		Entries: stats.Entries, Tombstones: stats.Tombstones, EntryBytes: stats.EntryBytes,
 		RootDigest:     root.String(),
 		RoundsEqual:    n.tally.equal.Load(),
@@ -22,7 +22,8 @@ func (n *Node) Status() wire.StatusInfo {
 		LagSeconds:     time.Duration(n.tally.lag.Load()).Seconds(),
 		Clock:          n.engine.Clock().Read(),
 	}
-	if !n.started.IsZero() {
+	if n.isWired() {
+		info.Name = n.name
 		info.UptimeSeconds = time.Since(n.started).Seconds()
 	}
 	return info
