@@ -31,6 +31,10 @@ type binding struct {
 }
 
 func newBinding(cs *tls.ConnectionState, role Role, listener, dialler uint64, cluster string) (*binding, error) {
+	if cs.Version < tls.VersionTLS13 {
+		// Older versions can export keys that do not tell connections apart.
+		return nil, fmt.Errorf("TLS exporter: needs TLS 1.3, this is version %#x", cs.Version)
+	}
 	b := &binding{role: role, listener: listener, dialler: dialler, cluster: cluster}
 	key, err := cs.ExportKeyingMaterial(exporterLabel, nil, exporterSize)
 	if err != nil {
