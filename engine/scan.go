@@ -34,6 +34,7 @@ type merger struct {
 type cursor struct {
 	shard   *shard
 	fetched []*Entry // not yet handed out, never empty in the heap
+	room    []*Entry // what fetched is the tail of, for the next batch
 	last    string   // the last key fetched
 	drained bool     // nothing follows fetched
 }
@@ -84,7 +85,7 @@ func (m *merger) fetch(c *cursor) {
 	if c.drained {
 		return
 	}
-	c.fetched = c.fetched[:0:0]
+	c.fetched = c.room[:0]
 	c.shard.mu.RLock()
 	defer c.shard.mu.RUnlock()
 	c.drained = true
@@ -105,6 +106,7 @@ func (m *merger) fetch(c *cursor) {
 		}
 		return true
 	})
+	c.room = c.fetched
 }
 
 // The methods of heap.Interface.

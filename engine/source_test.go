@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/tochemey/gokv/merkle"
+	"pgregory.net/rapid"
 )
 
 func sourceOf(e *Engine, now int64) *Source { return e.Source(func() int64 { return now }) }
@@ -159,4 +160,65 @@ func TestRekeyKeepsTheContentsAndTakesTheBetterKeyOnly(t *testing.T) {
 	require.Equal(t, settled, a.Key())
 	same, _ := a.Root()
 	require.Equal(t, root, same, "an age alone changes no digest")
+}
+
+// talk runs one round between two engines and returns the initiator's figures.
+func talk(t require.TestingT, a, b *Source, salt uint64) merkle.RoundStats {
+	rounds := [2]*merkle.Round{
+		merkle.NewRound(merkle.RoundConfig{Initiator: true, Source: a, Salt: salt}),
+		merkle.NewRound(merkle.RoundConfig{Source: b}),
+	}
+	for !rounds[0].Done() || !rounds[1].Done() {
+		said := false
+		for i, speaker := range rounds {
+			for {
+				frame, more := speaker.Next(nil)
+				if !more {
+					break
+				}
+				said = true
+				require.NoError(t, rounds[1-i].Receive(frame))
+			}
+		}
+		require.True(t, said, "neither side has anything to say, and the round is not done")
+	}
+	return rounds[0].Stats()
+}
+
+func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := New(Config{Instance: 1, Key: testKey})
+		b := New(Config{Instance: 2, Key: merkle.Key{Created: rapid.Uint64Range(999, 1001).Draw(t, "key")}, Shards: 2})
+		now := wall
+		for i := range rapid.IntRange(0, 200).Draw(t, "writes") {
+			e := rapid.SampledFrom([]*Engine{a, b}).Draw(t, "node")
+			key := fmt.Sprint("k", rapid.IntRange(0, 50).Draw(t, "key"))
+			var err error
+			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
+				_, _, err = e.Delete(now, key)
+			} else {
+				_, err = e.Put(now, key, []byte{byte(i)}, PutOptions{ExpiresAt: rapid.SampledFrom([]int64{0, now - 1, now + 50}).Draw(t, "expiry")})
+			}
+			require.NoError(t, err)
+			now += rapid.Int64Range(0, 20).Draw(t, "pause")
+			e.Sweep(now, 3)
+		}
+		a.Sweep(now+2000, math.MaxInt) // one of them is ahead with reaping
+		for salt := range uint64(5) {
+			if talk(t, sourceOf(a, now+2000), sourceOf(b, now+2000), salt).Converged {
+				break
+			}
+		}
+		require.Equal(t, a.Key(), b.Key())
+		requireSameRoot(t, a, b)
+		fromA, _ := a.List(now+2000, "", "", 0)
+		fromB, _ := b.List(now+2000, "", "", 0)
+		require.Len(t, fromB, len(fromA))
+		for i := range fromA {
+			require.Zero(t, Compare(fromA[i], fromB[i]))
+			require.Equal(t, fromA[i].Value, fromB[i].Value)
+		}
+		require.NoError(t, a.Check())
+		require.NoError(t, b.Check())
+	})
 }
