@@ -56,7 +56,7 @@
 // # Limits
 //
 // Keys have 1 to 4,096 bytes, values up to Config.MaxValueSize, expiries are
-// before the year 10000. An entry costs about 220 bytes beside its key and
+// before the year 10000. An entry costs about 210 bytes beside its key and
 // value. The number of keys ever written is not limited here.
 //
 // # Planted bugs
