@@ -126,7 +126,11 @@ func (n *Node) badMessage(protocol, peer string, err error) {
 }
 
 // source is the engine as a round sees it.
-func (n *Node) source() merkle.Source { return n.engine.Source(n.nowMS) }
+func (n *Node) source() merkle.Source {
+	s := n.engine.Source(n.nowMS)
+	s.Applied = func(_ *engine.Entry, lag int64) { n.merged(lag) }
+	return s
+}
 
 // salt draws what a round's short digests are salted with.
 func (n *Node) salt() uint64 { return rand.Uint64() }
