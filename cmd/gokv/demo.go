@@ -33,7 +33,7 @@ with a secret of its own. Loads entries, cuts the network in two, writes on both
 sides, heals it, and shows what crossed the wire until all was equal again,
 beside what sending everything would have cost.
 
-It takes some 15 seconds and needs nothing else. It fails, with status 3, where
+It takes some 10 seconds and needs nothing else. It fails, with status 3, where
 the nodes do not come to hold the same.`,
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {

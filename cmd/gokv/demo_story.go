@@ -16,7 +16,7 @@ import (
 
 const (
 	demoWriters   = 64              // concurrent puts of the load
-	demoIdle      = 2 * time.Second // how long the idle cluster's traffic is counted
+	demoIdle      = 3 * time.Second // how long the idle cluster's traffic is counted
 	demoSideKeys  = 50              // written on each side of the cut besides the contested keys
 	demoSeeDead   = 20 * time.Second
 	demoValueSeed = 1
@@ -205,8 +205,8 @@ func (d *demo) writeBothSides(ctx context.Context) (slowest time.Duration, err e
 	put(a, keyLimit, "20")
 	timed(keySession, nil, func() error { return a.Delete(ctx, keySession) })
 	for i := range demoSideKeys {
-		put(a, fmt.Sprintf("cart/left/%02d", i), "written on a's side")
-		put(b, fmt.Sprintf("cart/right/%02d", i), "written on the side of b and c")
+		put(a, fmt.Sprintf("cart/left/%02d", i), "from a")
+		put(b, fmt.Sprintf("cart/right/%02d", i), "from b")
 	}
 	return slowest, err
 }

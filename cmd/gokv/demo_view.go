@@ -78,7 +78,10 @@ func (v *demoView) act(number int, what string) {
 	v.print(demoMargin + styleTitle.Render(fmt.Sprint(number)) + demoMargin + styleAct.Render(what))
 }
 
-func (v *demoView) say(text string) { v.print(demoIndent + text) }
+func (v *demoView) say(text string) {
+	v.print("")
+	v.print(demoIndent + text)
+}
 
 func (v *demoView) done(format string, args ...any) {
 	v.print(demoIndent + styleGood.Render("✓") + " " + fmt.Sprintf(format, args...))
@@ -201,7 +204,6 @@ func (v *demoView) table(rows [][]string) {
 		}
 		v.print(line)
 	}
-	v.print("")
 }
 
 // demoBar is an amount with its name.

@@ -12,7 +12,7 @@
 //     a line of NDJSON and back
 //   - cluster.go: members, status, sync
 //   - secret.go: secret new, version, completion
-//   - output.go: the formats, JSON's shapes, terminals
+//   - stdin.go, output.go: a stdin that an interrupt ends; the formats, JSON's shapes, terminals
 //   - demo.go and demo_*.go: the demonstration
 //
 // # Exit statuses

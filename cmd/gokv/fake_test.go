@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/tochemey/gokv/client"
 	"github.com/tochemey/gokv/client/wire"
+	"github.com/tochemey/gokv/internal/auth"
 )
 
 // fakeNode is a node without a cluster, for what a real one cannot be made to
@@ -54,6 +57,7 @@ func (f *fakeNode) Handle(_ context.Context, req *wire.Request, resp *wire.Respo
 		delete(f.entries, key)
 	case wire.OpList:
 		f.list(req, resp)
+	case wire.OpPing:
 	default:
 		resp.Code = wire.CodeUnsupported
 	}
@@ -89,5 +93,32 @@ func (f *fakeNode) list(req *wire.Request, resp *wire.Response) {
 			out.ExpiresAt = e.ExpiresAt.UnixMilli()
 		}
 		resp.Entries = append(resp.Entries, out)
+	}
+}
+
+// fakeServer serves a fakeNode over TLS.
+type fakeServer struct {
+	auth  *auth.Authenticator
+	node  *fakeNode
+	group sync.WaitGroup
+}
+
+func (s *fakeServer) accept(ctx context.Context, plain net.Listener) {
+	for {
+		c, err := plain.Accept()
+		if err != nil {
+			return
+		}
+		s.group.Go(func() {
+			conn := tls.Server(c, s.auth.ServerTLS(auth.ALPNClient))
+			defer conn.Close() //nolint:errcheck // the client has what it gets
+			if err := conn.HandshakeContext(ctx); err != nil {
+				return
+			}
+			if _, _, err := s.auth.Accept(ctx, conn, conn.ConnectionState(), []auth.Role{auth.RoleAdmin}, auth.Hello{}); err != nil {
+				return
+			}
+			_ = client.ServeStream(ctx, conn, s.node, client.Limits{}) // a broken client is its own affair
+		})
 	}
 }

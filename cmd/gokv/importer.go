@@ -73,16 +73,13 @@ func newImporter(c *client.Client, timeout time.Duration) *importer {
 // run stores what lines gives until it ends or something fails: a bad line, a
 // put, or ctx. It waits for all that is in flight.
 func (im *importer) run(ctx context.Context, lines *lines) error {
-	parent := ctx
-	ctx, cancel := context.WithCancel(parent)
-	defer cancel()
 	queues := make([]chan task, importInFlight)
 	var workers sync.WaitGroup
 	for i := range queues {
 		queues[i] = make(chan task, importQueue)
 		workers.Go(func() {
 			for t := range queues[i] {
-				im.work(ctx, cancel, t)
+				im.work(ctx, t)
 			}
 		})
 	}
@@ -97,7 +94,7 @@ func (im *importer) run(ctx context.Context, lines *lines) error {
 	if err != nil {
 		return err
 	}
-	return parent.Err() // puts that it ended left no failure
+	return ctx.Err() // puts that it ended left no failure
 }
 
 // feed parses and hands out lines. It returns early, with nil, once a put failed.
@@ -105,14 +102,14 @@ func (im *importer) feed(ctx context.Context, lines *lines, queues []chan task) 
 	for {
 		raw, err := lines.next()
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return &statusError{status: exitUsage, err: &lineError{lines.number, err}}
 		case im.failure() != nil:
 			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
 		}
 		r, err := parseRecord(raw)
 		if err != nil {
@@ -129,14 +126,17 @@ func (im *importer) feed(ctx context.Context, lines *lines, queues []chan task) 
 	}
 }
 
-// work stores one line. Where the node is gone there is no sense in trying the
-// lines that wait.
-func (im *importer) work(ctx context.Context, cancel context.CancelFunc, t task) {
+// work stores one line, unless an earlier one has failed. Once no node can be
+// reached, no further line is tried, whatever its place; the lines in flight then
+// are the first of their queues, so that the earliest line that is missing is
+// among those that fail.
+func (im *importer) work(ctx context.Context, t task) {
 	defer im.room.Release(t.size)
-	if failed := im.failure(); failed != nil && failed.line < t.line {
+	if failed := im.failure(); failed != nil && (failed.line < t.line || unreachable(failed)) {
 		return
 	}
-	if !t.expiresAt.IsZero() && !t.expiresAt.After(time.Now()) {
+	expired := func() bool { return !t.expiresAt.IsZero() && !t.expiresAt.After(time.Now()) }
+	if expired() {
 		im.expired.Add(1)
 		return
 	}
@@ -145,17 +145,17 @@ func (im *importer) work(ctx context.Context, cancel context.CancelFunc, t task)
 	case err == nil:
 		im.stored.Add(1)
 		im.bytes.Add(int64(len(t.key) + len(t.value)))
-		return
-	case errors.Is(err, client.ErrInvalid) && !t.expiresAt.IsZero() && !t.expiresAt.After(time.Now()):
+	case errors.Is(err, client.ErrInvalid) && expired():
 		im.expired.Add(1) // on its way
-		return
-	case ctx.Err() != nil:
-		return // the reason is known to whoever ended ctx
+	case ctx.Err() != nil: // run says so
+	default:
+		im.fail(&lineError{t.line, err})
 	}
-	im.fail(&lineError{t.line, err})
-	if client.ExitStatus(err) == client.ExitStatus(client.ErrUnavailable) {
-		cancel()
-	}
+}
+
+// unreachable says that further requests would fail like this one.
+func unreachable(err error) bool {
+	return client.ExitStatus(err) == client.ExitStatus(client.ErrUnavailable)
 }
 
 // put stores t. A node that has no room for it now is given time.

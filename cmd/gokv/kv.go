@@ -46,7 +46,7 @@ does not expire, whatever it did before.`,
 			value := []byte(args[1])
 			if args[1] == stdinValue {
 				var err error
-				if value, err = readValue(a.stdin); err != nil {
+				if value, err = readValue(newInterruptible(c.Context(), a.stdin)); err != nil {
 					return fmt.Errorf("put %q: %w", args[0], err)
 				}
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -42,16 +41,25 @@ cuts values to its width. Scripts want --keys or -o json.`,
 			return a.with(c, once, func(ctx context.Context, cl *client.Client) error {
 				out := bufio.NewWriterSize(a.stdout, outputBuffer)
 				rows := a.rows(out, keys)
+				flush := func() error {
+					if err := rows.flush(); err != nil {
+						return err
+					}
+					return out.Flush()
+				}
 				for e, err := range cl.List(ctx, options...) {
 					if err == nil {
 						err = rows.write(e)
 					}
 					if err != nil {
 						// What came is shown; the error says that it is not all.
-						return errors.Join(rows.flush(), out.Flush(), err)
+						if flushed := flush(); flushed != nil {
+							return flushed
+						}
+						return err
 					}
 				}
-				return errors.Join(rows.flush(), out.Flush())
+				return flush()
 			})
 		},
 	}

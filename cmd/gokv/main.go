@@ -205,7 +205,7 @@ func between(least int, names ...string) cobra.PositionalArgs {
 		case len(args) < least:
 			return misuse("%s: %s is missing; usage: %s", commandName(c), names[len(args)], c.UseLine())
 		case len(args) > len(names):
-			return misuse("%s: %d arguments, at most %d; usage: %s", commandName(c), len(args), len(names), c.UseLine())
+			return misuse("%s: %s, at most %d; usage: %s", commandName(c), count(int64(len(args)), "argument", "arguments"), len(names), c.UseLine())
 		}
 		return nil
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,15 +30,26 @@ expired already is skipped. version is not read: an import is a new write.
 A bad line ends the import; what came before it is stored.`,
 		Args: takes("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c, patient, func(ctx context.Context, cl *client.Client) error {
+			return a.transfer(c, func(ctx context.Context, cl *client.Client) error {
 				return a.importFile(ctx, cl, args[0])
 			})
 		},
 	}
 }
 
+// transfer calls f with a client that waits for a node that is away for a while,
+// but only once there was one: where nobody listens the command ends at once.
+func (a *app) transfer(c *cobra.Command, f func(context.Context, *client.Client) error) error {
+	err := a.with(c, once, func(ctx context.Context, cl *client.Client) error { return cl.Ping(ctx) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", commandName(c), err)
+	}
+	return a.with(c, patient, f)
+}
+
 func (a *app) importFile(ctx context.Context, cl *client.Client, name string) error {
-	in, size := a.stdin, int64(-1)
+	var in io.Reader
+	size := int64(-1)
 	if name != stdinValue {
 		f, err := os.Open(name)
 		if err != nil {
@@ -51,7 +61,7 @@ func (a *app) importFile(ctx context.Context, cl *client.Client, name string) er
 		}
 		in = f
 	} else {
-		name = "stdin"
+		in, name = newInterruptible(ctx, a.stdin), "stdin"
 	}
 	begin := time.Now()
 	bar := a.progress("importing", size, true)
@@ -78,7 +88,7 @@ func (a *app) exportCommand() *cobra.Command {
 and import reads. Nodes that agree print the same bytes.`,
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c, patient, a.export)
+			return a.transfer(c, a.export)
 		},
 	}
 }
@@ -102,7 +112,10 @@ func (a *app) export(ctx context.Context, cl *client.Client) error {
 		}
 		if err != nil {
 			bar.close()
-			return fmt.Errorf("export: %w; %s written", errors.Join(err, out.Flush()), count(entries, "entry", "entries"))
+			if flushed := out.Flush(); flushed != nil {
+				return fmt.Errorf("export: %w", flushed)
+			}
+			return fmt.Errorf("export: %w; %s written, not all", err, count(entries, "entry", "entries"))
 		}
 		entries++
 		bytes += int64(len(line))
