@@ -196,8 +196,9 @@ func union(stores ...*store) map[string]string {
 // fill gives every store the same n entries.
 func fill(n int, stores ...*store) {
 	for i := range n {
+		key := fmt.Sprintf("key-%07d", i)
 		for _, s := range stores {
-			s.merge(&row{key: fmt.Sprintf("key-%07d", i), value: "a common value", time: uint64(i + 1), instance: 99})
+			s.merge(&row{key: key, value: "a common value", time: uint64(i + 1), instance: 99})
 		}
 	}
 	for _, s := range stores {
