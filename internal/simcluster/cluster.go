@@ -20,6 +20,7 @@ type cluster struct {
 	touched []touch
 	counts  map[string]int
 	rounds  int // opened so far
+	endOnly bool
 	err     error
 }
 
@@ -94,7 +95,14 @@ func (c *cluster) strike(f fault) {
 		if h.node != nil {
 			c.count(faultNames[f.kind])
 			c.stop(h)
-			c.world.After(end, func() { c.boot(h, false) })
+			c.world.After(end, func() {
+				c.stepClock(h, f.step)
+				c.boot(h, false)
+				if f.again > 0 {
+					f.again--
+					c.world.After(c.untilCalm(2*f.lasts), func() { c.strike(f) })
+				}
+			})
 		}
 	case faultLeave:
 		if n := h.node; n != nil && n.serves() && !n.proc.Paused() {
@@ -108,9 +116,16 @@ func (c *cluster) strike(f fault) {
 		}
 	case faultClock:
 		c.count(faultNames[f.kind])
-		h.offset = min(max(h.offset+f.step, -maxOffset), maxOffset)
-		c.world.Logf("%s: its wall clock is now off by %v", h.name, h.offset)
+		c.stepClock(h, f.step)
 	}
+}
+
+func (c *cluster) stepClock(h *host, by time.Duration) {
+	if by == 0 {
+		return
+	}
+	h.offset = min(max(h.offset+by, -maxOffset), maxOffset)
+	c.world.Logf("%s: its wall clock is now off by %v", h.name, h.offset)
 }
 
 // untilCalm shortens a fault that would outlast the time of faults.

@@ -91,8 +91,9 @@ var faultNames = [faultKinds]string{
 type fault struct {
 	at, lasts time.Duration
 	kind      faultKind
-	a, b      []int // hosts; b is the other side of a partition
-	step      time.Duration
+	a, b      []int         // hosts; b is the other side of a partition
+	step      time.Duration // of the wall clock; a crash may come with one
+	again     int           // a crash that repeats itself soon after the restart
 }
 
 // draw makes the history of a seed.
@@ -161,10 +162,16 @@ func drawLink(r *rand.Rand, badness float64) sim.Link {
 
 func (h *history) drawOps(r *rand.Rand) {
 	keys := 1 + r.IntN(12)
-	if r.IntN(4) == 0 {
-		h.ops = append(h.ops, op{
-			at: span(r, 0, h.faultsFor/2), host: r.IntN(len(h.hosts)), kind: opLoad, many: 1 + r.IntN(700), bytes: 20,
-		})
+	load := op{kind: opLoad, at: span(r, 0, h.faultsFor/2), host: r.IntN(len(h.hosts)), bytes: 20}
+	switch x := r.IntN(100); {
+	case x == 0: // enough to split the tree's ranges
+		load.many = 15_000 + r.IntN(10_000)
+		h.frameBytes, h.batchBytes = 64<<10, 64<<10
+	case x < 25:
+		load.many = 1 + r.IntN(700)
+	}
+	if load.many > 0 {
+		h.ops = append(h.ops, load)
 	}
 	for range 30 + r.IntN(120) {
 		o := op{
@@ -210,7 +217,15 @@ func (h *history) drawFaults(r *rand.Rand) {
 		}
 		f.at = span(r, 0, h.faultsFor)
 		f.lasts = span(r, 20*time.Millisecond, 10*time.Second)
-		f.step = span(r, -maxOffset/2, maxOffset/2)
+		if r.IntN(3) == 0 {
+			f.lasts = span(r, 0, 200*time.Millisecond)
+		}
+		if f.kind == faultClock || r.IntN(2) == 0 {
+			f.step = span(r, -maxOffset/2, maxOffset/2)
+		}
+		if f.kind == faultCrash && r.IntN(3) == 0 {
+			f.again, f.lasts = 1+r.IntN(3), span(r, 0, 50*time.Millisecond)
+		}
 		h.faults = append(h.faults, f)
 	}
 }

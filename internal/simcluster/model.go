@@ -74,6 +74,10 @@ func (c *cluster) checkTouched() error {
 	if c.err != nil {
 		return c.err
 	}
+	if c.endOnly {
+		c.touched = c.touched[:0]
+		return nil
+	}
 	for _, t := range c.touched {
 		if t.n.proc.Alive() {
 			if err := c.checkKey(t.n, t.key); err != nil {

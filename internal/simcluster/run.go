@@ -18,12 +18,21 @@ func Replay(seed uint64) string {
 	return fmt.Sprintf("go test ./internal/simcluster -run TestSimulation -sim.seed=%d -v", seed)
 }
 
+// Options change how a history is played, never what happens in it.
+type Options struct {
+	// Log gets a line for each thing that happens; nil: nobody does.
+	Log func(line string)
+	// EndOnly leaves out the checks after each event, so that only what is
+	// wrong in the end is found.
+	EndOnly bool
+}
+
 // Run plays the history of a seed: faults and writes, then rest. The error says
 // what should not have happened and when; the report is filled in either way.
-// log, if not nil, gets a line for each thing that happens.
-func Run(seed uint64, log func(line string)) (Report, error) {
+func Run(seed uint64, o Options) (Report, error) {
 	c := newCluster(draw(seed))
-	c.world.LogTo(log)
+	c.endOnly = o.EndOnly
+	c.world.LogTo(o.Log)
 	err := c.play()
 	if err != nil {
 		err = fmt.Errorf("seed %d, after %v and %d events: %w", seed, c.world.Elapsed(), c.world.Steps(), err)
