@@ -209,6 +209,7 @@ func (l *ClientListener) stop() {
 		close(l.idle)
 	}
 	l.mu.Unlock()
+	l.quicGate.closed.Store(true)
 	close(l.draining)
 	if l.listener != nil {
 		l.listener.Close() //nolint:errcheck // always nil

@@ -37,7 +37,7 @@ func (l *ClientListener) acceptTLS() {
 		pause = 5 * time.Millisecond
 		release, ok := l.tlsGate.enter()
 		if !ok {
-			l.refusals.note(asListener, c.RemoteAddr().String(), &auth.RefusedError{Reason: auth.Limit, Err: errNoPlace})
+			l.tlsGate.turnAway(c.RemoteAddr().String())
 			c.Close() //nolint:errcheck // it was never used
 			continue
 		}

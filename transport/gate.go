@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"golang.org/x/time/rate"
@@ -22,6 +23,11 @@ type gate struct {
 	pending  atomic.Int64
 	unproven *rate.Limiter // first packets from unverified addresses
 	refusals *refusals
+	closed   atomic.Bool // what fails now fails because we go
+
+	mu     sync.Mutex
+	turned string    // whom we turned away last
+	at     time.Time // and when
 }
 
 func newGate(max, retryAbove int, r *refusals) *gate {
@@ -60,7 +66,7 @@ var errNoPlace = errors.New("too many handshakes in progress")
 func (g *gate) connContext(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
 	release, ok := g.enter()
 	if !ok {
-		g.refusals.note(asListener, info.RemoteAddr.String(), &auth.RefusedError{Reason: auth.Limit, Err: errNoPlace})
+		g.turnAway(info.RemoteAddr.String())
 		return nil, errNoPlace
 	}
 	k := &knock{release: release, remote: info.RemoteAddr.String()}
@@ -71,9 +77,24 @@ func (g *gate) connContext(ctx context.Context, info *quic.ClientInfo) (context.
 	return context.WithValue(ctx, knockKey{}, k), nil
 }
 
+// turnAway notes that there was no place, once for all packets of a first flight.
+func (g *gate) turnAway(remote string) {
+	now := time.Now()
+	g.mu.Lock()
+	again := g.turned == remote && now.Sub(g.at) < firstFlight
+	g.turned, g.at = remote, now
+	g.mu.Unlock()
+	if !again {
+		g.refusals.note(asListener, remote, &auth.RefusedError{Reason: auth.Limit, Err: errNoPlace})
+	}
+}
+
+// firstFlight is how far apart the packets of one first flight may arrive.
+const firstFlight = 50 * time.Millisecond
+
 // failed notes how a handshake ended, unless that has been done.
 func (g *gate) failed(k *knock, err error) {
-	if k.told.Swap(true) {
+	if k.told.Swap(true) || g.closed.Load() {
 		return
 	}
 	g.refusals.note(asListener, k.remote, listenerError(err))

@@ -336,6 +336,7 @@ func (t *Transport) Close() error {
 	}
 	t.mu.Unlock()
 
+	t.gate.closed.Store(true)
 	t.cancel()
 	for _, c := range conns {
 		c.close(auth.CloseShutdown, "shutting down")
