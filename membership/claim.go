@@ -193,13 +193,13 @@ func (m *Machine) forget(r *row) {
 // hearOfSelf refutes what is said of this instance: it takes a claim greater
 // than the one it heard (SWIM §4.2, incarnations).
 func (m *Machine) hearOfSelf(now time.Time, from string, c Member, out *Effects) *row {
-	if m.left {
-		return nil
-	}
 	if c.Compare(m.self.Member) <= 0 {
 		if c.State != m.self.State {
 			return m.self
 		}
+		return nil
+	}
+	if m.left {
 		return nil
 	}
 	if !m.raise(now, c.Started, c.Incarnation) {

@@ -364,7 +364,7 @@ func (r *reader) tags() map[string]string {
 			return nil
 		}
 		if key <= last {
-			r.fail("tag %q out of order", key)
+			r.fail("tag %.40q out of order", key)
 			return nil
 		}
 		tags[key], last = value, key

@@ -140,9 +140,9 @@ func (m *Machine) gossipRest(addr string, to uint64, rows []*row, out *Effects) 
 }
 
 // send sends a datagram, except to ourselves: the own address in a row is
-// that of a process that was here before.
+// that of a process that was here before; and never once the name is given up.
 func (m *Machine) send(addr string, msg Message, out *Effects) {
-	if addr != m.self.PeerAddr {
+	if addr != m.self.PeerAddr && !m.yielded {
 		out.send(addr, msg)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -122,8 +123,8 @@ func (m Member) sameAttributes(o Member) bool {
 
 // Validate returns what is wrong with the claim, all of it, or nil.
 func (m Member) Validate() error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var errs []string // one line, for it goes into logs
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Sprintf(format, args...)) }
 
 	switch {
 	case m.Name == "":
@@ -131,7 +132,7 @@ func (m Member) Validate() error {
 	case len(m.Name) > MaxNameBytes:
 		wrong("name is %d bytes, the limit is %d", len(m.Name), MaxNameBytes)
 	case !printable(m.Name):
-		wrong("name %q holds control characters or is not UTF-8", m.Name)
+		wrong("name %.40q holds control characters or is not UTF-8", m.Name)
 	}
 	if m.Instance == 0 {
 		wrong("instance is zero")
@@ -149,16 +150,16 @@ func (m Member) Validate() error {
 		wrong("peer address is empty")
 	}
 	if err := checkAddr(m.PeerAddr); err != nil {
-		wrong("peer address: %w", err)
+		wrong("peer address: %v", err)
 	}
 	if err := checkAddr(m.ClientAddr); err != nil {
-		wrong("client address: %w", err)
+		wrong("client address: %v", err)
 	}
 	if m.ProtoMin == 0 || m.ProtoMin > m.ProtoMax {
 		wrong("protocol versions are %d to %d", m.ProtoMin, m.ProtoMax)
 	}
 	if err := checkTags(m.Tags); err != nil {
-		wrong("tags: %w", err)
+		wrong("tags: %v", err)
 	}
 	if size := memberSize(&m); size > MaxMemberBytes {
 		wrong("encodes to %d bytes, the limit is %d", size, MaxMemberBytes)
@@ -166,7 +167,7 @@ func (m Member) Validate() error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return fmt.Errorf("member %.40q: %w", m.Name, errors.Join(errs...))
+	return fmt.Errorf("member %.40q: %s", m.Name, strings.Join(errs, "; "))
 }
 
 // checkAddr accepts printable ASCII without spaces, up to the limit; what it
@@ -177,7 +178,7 @@ func checkAddr(addr string) error {
 	}
 	for i := range len(addr) {
 		if addr[i] <= ' ' || addr[i] > '~' {
-			return fmt.Errorf("%q holds a character that no address has", addr)
+			return fmt.Errorf("%.40q holds a character that no address has", addr)
 		}
 	}
 	return nil
@@ -193,7 +194,7 @@ func checkTags(tags map[string]string) error {
 			return errors.New("a key is empty")
 		}
 		if !printable(key) || !printable(tags[key]) {
-			return fmt.Errorf("%q holds control characters or is not UTF-8", key)
+			return fmt.Errorf("%.40q holds control characters or is not UTF-8", key)
 		}
 		total += len(key) + len(tags[key])
 	}

@@ -232,7 +232,7 @@ func (m *Machine) call(now time.Time, addr string, out *Effects) bool {
 	// The driver ends every call; should it forget one, the place is free
 	// again after twice the time that it may take.
 	x.calls = slices.DeleteFunc(x.calls, func(c call) bool { return due(c.until, now) })
-	if len(x.calls) >= maxCalls || addr == m.self.PeerAddr || x.calling(addr) {
+	if m.yielded || len(x.calls) >= maxCalls || addr == m.self.PeerAddr || x.calling(addr) {
 		return false
 	}
 	x.callID++

@@ -55,8 +55,8 @@ type node struct {
 	rows    map[string]Member // the table after the step before
 	checked uint64            // its version
 	steps   int
-	skew    time.Duration     // of the wall clock
-	done    bool              // has said that its leave is told
+	skew    time.Duration // of the wall clock
+	done    bool          // has said that its leave is told
 }
 
 type event struct {
