@@ -110,18 +110,22 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 	case wire.OpExists:
 		return s.exists(req, resp)
 	case wire.OpPut:
-		e, err := s.node.engine.Put(s.node.nowMS(), string(req.Key), req.Value, putOptions(req))
-		return s.wrote(e, err, resp)
+		return s.write(resp, func(now int64) (*engine.Entry, error) {
+			return s.node.engine.Put(now, string(req.Key), req.Value, putOptions(req))
+		})
 	case wire.OpDelete:
-		e, existed, err := s.node.engine.Delete(s.node.nowMS(), string(req.Key))
-		resp.Existed = existed
-		return s.wrote(e, err, resp)
+		return s.write(resp, func(now int64) (e *engine.Entry, err error) {
+			e, resp.Existed, err = s.node.engine.Delete(now, string(req.Key))
+			return e, err
+		})
 	case wire.OpTouch:
-		e, err := s.node.engine.Touch(s.node.nowMS(), string(req.Key), putOptions(req))
-		return s.wrote(e, err, resp)
+		return s.write(resp, func(now int64) (*engine.Entry, error) {
+			return s.node.engine.Touch(now, string(req.Key), putOptions(req))
+		})
 	case wire.OpPersist:
-		e, err := s.node.engine.Persist(s.node.nowMS(), string(req.Key))
-		return s.wrote(e, err, resp)
+		return s.write(resp, func(now int64) (*engine.Entry, error) {
+			return s.node.engine.Persist(now, string(req.Key))
+		})
 	case wire.OpList:
 		return s.list(req, resp)
 	case wire.OpMembers:
@@ -164,8 +168,26 @@ func (s server) exists(req *wire.Request, resp *wire.Response) error {
 	return err
 }
 
-// wrote hands a local write to replication and tells the client its version.
-func (s server) wrote(e *engine.Entry, err error, resp *wire.Response) error {
+// staleTries is how often a write is tried whose wall time has grown old
+// between its reading and the version's.
+const staleTries = 3
+
+// write applies a local write, hands it to replication and tells the client
+// its version.
+func (s server) write(resp *wire.Response, apply func(now int64) (*engine.Entry, error)) error {
+	now := s.node.nowMS()
+	e, err := apply(now)
+	// A goroutine that was put aside after it read the wall clock may come back
+	// to versions that others took meanwhile, further ahead of that time than
+	// the skew. That says nothing of the clocks: it is judged by a new reading.
+	for try := 1; try < staleTries && errors.Is(err, engine.ErrClockAhead); try++ {
+		later := s.node.nowMS()
+		if later <= now {
+			break
+		}
+		now = later
+		e, err = apply(now)
+	}
 	if err != nil {
 		// The engine names operation and key, as the client's error does; one
 		// of them is enough.
