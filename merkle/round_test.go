@@ -384,6 +384,65 @@ func TestKeysOfOnePositionAreToldApart(t *testing.T) {
 	}
 }
 
+func TestOnlyAPlainPairDecidesWhichEntryIsStale(t *testing.T) {
+	at := func(pos, time uint64) Item { return Item{Pos: pos, Time: time} }
+	for name, tc := range map[string]struct {
+		mine       []Item
+		theirs     []Item
+		send, want uint32
+	}{
+		"mine newer":             {[]Item{at(1, 5)}, []Item{at(1, 4)}, 1, 0},
+		"theirs newer":           {[]Item{at(1, 4)}, []Item{at(1, 5)}, 0, 1},
+		"one time":               {[]Item{at(1, 4)}, []Item{at(1, 4)}, 1, 1},
+		"two positions":          {[]Item{at(1, 4)}, []Item{at(2, 5)}, 1, 1},
+		"two of mine":            {[]Item{at(1, 4), at(1, 8)}, []Item{at(1, 5)}, 3, 1},
+		"two of theirs":          {[]Item{at(1, 5)}, []Item{at(1, 4), at(1, 8)}, 1, 3},
+		"a pair among others":    {[]Item{at(1, 4), at(2, 4), at(3, 9)}, []Item{at(0, 1), at(2, 5), at(3, 5)}, 5, 3},
+		"as many as may be told": {[]Item{at(40, 1)}, manyItems(maxHeaders), 1, 1<<maxHeaders - 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := NewRound(RoundConfig{Salt: 3})
+			r.ear.listed = tc.mine
+			var theirs []header
+			for _, it := range tc.theirs {
+				theirs = append(theirs, header{tag: r.salt.tag(it.Pos), time: it.Time})
+			}
+			r.owe(claim{kind: claimPrints, span: between(0, len(tc.mine))}, 1<<len(tc.mine)-1, theirs)
+			d := r.mouth.debts[0]
+			require.Equal(t, tc.want, d.want)
+			var send []Item
+			for i, it := range tc.mine {
+				if tc.send&(1<<i) != 0 {
+					send = append(send, it)
+				}
+			}
+			require.Equal(t, send, append([]Item(nil), r.mouth.items[d.from:d.to]...))
+		})
+	}
+}
+
+func manyItems(n int) (items []Item) {
+	for i := range n {
+		items = append(items, Item{Pos: uint64(i), Time: 1})
+	}
+	return items
+}
+
+func TestABulkEndsAtTheLastPosition(t *testing.T) {
+	for _, n := range []int{pageSize - 1, pageSize, pageSize + 1, 2 * pageSize, 3*pageSize + 1} {
+		a, b := newStore(1, sharedKey), newStore(2, sharedKey)
+		end := func(key string) uint64 { return math.MaxUint64 - uint64(n-1) + uint64(len(key)-1) }
+		a.position, b.position = end, end
+		for i := range n {
+			a.put(fmt.Sprintf("%0*d", i+1, i), "v")
+		}
+		k := newTalk(t, a, b, 1, RoundConfig{})
+		k.run()
+		require.True(t, k.a.Stats().Converged)
+		require.Equal(t, uint64(n), k.a.Stats().EntriesSent)
+	}
+}
+
 func TestClocksTravelBothWays(t *testing.T) {
 	a, b := newStore(1, sharedKey), newStore(2, sharedKey)
 	a.clock = 500
