@@ -214,3 +214,17 @@ func TestSyncReportsARoundWithEachPeer(t *testing.T) {
 		require.Empty(t, r.Error)
 	}
 }
+
+func TestNodesThatStopTogetherDoNotWaitForEachOther(t *testing.T) {
+	c := clustertest.Start(t, 3)
+	ctx := within(t)
+	errs := make(chan error, 3)
+	for _, name := range c.Names() {
+		c.Put(name, "from "+name, "unpushed")
+		node := c.Node(name)
+		go func() { errs <- node.Stop(ctx) }()
+	}
+	for range 3 {
+		require.NoError(t, <-errs, "a peer that left is not waited for")
+	}
+}

@@ -33,7 +33,8 @@ type replication struct {
 	out      replica.Effects
 	peers    map[uint64]*pusher
 	deadline time.Time
-	settled  chan struct{} // closed and made anew after each step that ended a push or round
+	waiting  int           // how many wait for the machine to be drained
+	stepped  chan struct{} // closed and made anew after each step, while any waits
 	asked    map[uint64][]chan roundReport
 	stopped  bool
 }
@@ -49,7 +50,7 @@ func newReplication(n *Node, started int64, r *rand.Rand) (*replication, error) 
 	return &replication{
 		node: n, ctx: ctx, cancel: cancel, machine: machine,
 		wake: make(chan struct{}, 1), peers: make(map[uint64]*pusher),
-		settled: make(chan struct{}), asked: make(map[uint64][]chan roundReport),
+		stepped: make(chan struct{}), asked: make(map[uint64][]chan roundReport),
 	}, nil
 }
 
@@ -123,6 +124,10 @@ func (r *replication) stepLocked(input func(now time.Time)) {
 		r.node.becomeReady("the first round is done")
 	}
 	r.out.Reset()
+	if r.waiting > 0 {
+		close(r.stepped)
+		r.stepped = make(chan struct{})
+	}
 	if next := r.machine.NextDeadline(); !next.Equal(r.deadline) {
 		r.deadline = next
 		select {
@@ -189,31 +194,30 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 func (r *replication) pushDone(instance, seq uint64, failed bool) {
 	r.step(func(now time.Time) {
 		r.machine.PushDone(now, instance, seq, failed, &r.out)
-		r.tellLocked()
 	})
-}
-
-// tellLocked wakes those who wait for pushes or rounds to have ended.
-func (r *replication) tellLocked() {
-	close(r.settled)
-	r.settled = make(chan struct{})
 }
 
 // drain waits until every live peer has every write of this node.
 func (r *replication) drain(ctx context.Context) error {
-	for {
-		r.mu.Lock()
-		done, behind, settled := r.machine.Drained(), len(r.machine.Behind()), r.settled
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting++
+	defer func() { r.waiting-- }()
+	for !r.machine.Drained() {
+		behind, stepped := len(r.machine.Behind()), r.stepped
 		r.mu.Unlock()
-		if done {
-			return nil
-		}
+		var err error
 		select {
-		case <-settled:
+		case <-stepped:
 		case <-ctx.Done():
-			return fmt.Errorf("%d members may lack some: %w", behind, ctx.Err())
+			err = fmt.Errorf("%d members may lack some: %w", behind, ctx.Err())
+		}
+		r.mu.Lock()
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // syncAll runs a round with every live peer and returns their reports, in the

@@ -55,7 +55,6 @@ func (r *replication) initiate(p *pusher, start replica.RoundStart) {
 		r.machine.RoundDone(now, start.Peer, replica.RoundResult{
 			Initiator: true, Failed: rep.err != nil, Converged: rep.stats.Converged, PeerReady: peer.Ready, Began: begin,
 		}, &r.out)
-		r.tellLocked()
 	})
 	for _, ch := range waiting {
 		ch <- rep
@@ -93,7 +92,6 @@ func (n *Node) serveRound(ctx context.Context, from transport.Peer, s transport.
 		r.machine.RoundDone(now, from.Instance, replica.RoundResult{
 			Failed: err != nil, Converged: stats.Converged, PeerReady: peer.Ready, Began: begin,
 		}, &r.out)
-		r.tellLocked()
 	})
 }
 
