@@ -60,7 +60,7 @@ func TestABadStartIsOneLineOnStderrAndAnExitStatus(t *testing.T) {
 		"two of three TLS files":         {flags: []string{"--tls-ca", ca.File, "--tls-cert", cert.Cert}, exit: 2, says: []string{"tls-key"}},
 		"a short secret":                 {flags: []string{"--secret-file", file("short", "# one\n"+short+"\n")}, exit: 1, says: []string{"short", "16", "32"}},
 		"an empty secret file":           {flags: []string{"--secret-file", file("empty", "\n")}, exit: 1, says: []string{"empty"}},
-		"no proof on an open address":    {flags: []string{"--client-addr", "0.0.0.0:0"}, exit: 1, says: []string{"client-addr", "--insecure"}},
+		"no proof on an open address":    {flags: []string{"--client-addr", "0.0.0.0:0"}, exit: 1, says: []string{"client-addr", "insecure"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			free := []string{"--peer-addr", "127.0.0.1:0", "--client-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log-level", "error"}
