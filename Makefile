@@ -42,7 +42,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 	done
 
 sim: ## SEEDS (5000) random histories of faults
-	$(GO) test ./internal/sim/... -run Histories -seeds $(SEEDS) -timeout 2h -v
+	$(GO) test ./internal/simcluster -count 1 -timeout 2h -v -run TestSimulation -sim.histories $(SEEDS)
 
 bench: ## micro-benchmarks, then the workloads of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
