@@ -30,7 +30,8 @@ type conn struct {
 	addr   string // as errors name it
 	scheme string
 	mux    *mux.Client
-	node   *node // whose connection it is; nil while it is measured
+	quiet  time.Duration // silence, or less in tests
+	node   *node         // whose connection it is; nil while it is measured
 
 	// watching says that the watch goroutine counts on its own; a call that finds
 	// it false kicks it.
@@ -38,8 +39,9 @@ type conn struct {
 	kick     chan struct{}
 }
 
-func newConn(addr, scheme string, rw io.ReadWriteCloser, maxFrame int) *conn {
+func newConn(addr, scheme string, rw io.ReadWriteCloser, maxFrame int, quiet time.Duration) *conn {
 	return &conn{
+		quiet:  quiet,
 		addr:   addr,
 		scheme: scheme,
 		mux:    mux.NewClient(rw, mux.ClientConfig{MaxFrame: maxFrame, CancelKind: wire.KindCancel}),
@@ -85,7 +87,7 @@ func (c *conn) alive() bool {
 // of the connection runs any more.
 func (c *conn) watch(ctx context.Context) {
 	defer c.mux.Close()
-	timer := time.NewTimer(silence)
+	timer := time.NewTimer(c.quiet)
 	timer.Stop()
 	var seen uint64
 	for {
@@ -96,7 +98,7 @@ func (c *conn) watch(ctx context.Context) {
 			return
 		case <-c.kick:
 			seen = c.mux.Progress()
-			timer.Reset(silence)
+			timer.Reset(c.quiet)
 		case <-timer.C:
 			now := c.mux.Progress()
 			switch {
@@ -106,14 +108,14 @@ func (c *conn) watch(ctx context.Context) {
 				if c.mux.Pending() == 0 || !c.watching.CompareAndSwap(false, true) {
 					continue
 				}
-			case now == seen && !c.ping(ctx, silence):
+			case now == seen && !c.ping(ctx, c.quiet):
 				if ctx.Err() == nil && c.mux.Progress() == seen {
-					c.mux.Fail(fmt.Errorf("%w for %v", errSilent, 2*silence))
+					c.mux.Fail(fmt.Errorf("%w for %v", errSilent, 2*c.quiet))
 					return
 				}
 			}
 			seen = now
-			timer.Reset(silence)
+			timer.Reset(c.quiet)
 		}
 	}
 }

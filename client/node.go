@@ -121,7 +121,7 @@ func (p *pool) dialAll(ctx context.Context, addr address, schemes []string, toge
 				out <- attempt{err: err}
 				return
 			}
-			out <- attempt{conn: newConn(addr.text, scheme, rw, p.config.MaxFrame)}
+			out <- attempt{conn: newConn(addr.text, scheme, rw, p.config.MaxFrame, p.quiet)}
 		})
 	}
 	return out

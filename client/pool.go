@@ -28,6 +28,7 @@ func New(config Config) (*Client, error) {
 type pool struct {
 	config Config
 	dialer *dialer
+	quiet  time.Duration
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	group  sync.WaitGroup // all goroutines
@@ -48,7 +49,7 @@ func newPool(config Config) (*pool, error) {
 	if err != nil {
 		return nil, invalid("client: %w", err)
 	}
-	p := &pool{config: config, dialer: d, changed: make(chan struct{})}
+	p := &pool{config: config, dialer: d, quiet: silence, changed: make(chan struct{})}
 	var errs []error
 	for i, s := range config.Addrs {
 		addr, err := parseAddr(s)

@@ -151,12 +151,18 @@ func (t *tour) over(ctxErr error) error {
 	}
 	var texts []string
 	code := wire.CodeOK
-	for i, s := range t.stops {
-		if s.cause == nil {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	for i, n := range t.pool.nodes {
+		cause := t.stops[i].cause
+		if cause == nil {
+			cause = n.err // of a dial for an earlier call: its next one is not due yet
+		}
+		if cause == nil {
 			continue
 		}
-		texts = append(texts, t.pool.nodes[i].addr.text+": "+causeText(s.cause))
-		switch c := causeCode(s.cause); code {
+		texts = append(texts, n.addr.text+": "+causeText(cause))
+		switch c := causeCode(cause); code {
 		case wire.CodeOK, c:
 			code = c
 		default:

@@ -1,0 +1,482 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tochemey/gokv/client/wire"
+	"github.com/tochemey/gokv/internal/auth"
+)
+
+var schemes = []string{"quic://", "tls://", ""}
+
+func TestAnAddressThatIsDownIsPassedOver(t *testing.T) {
+	for _, scheme := range schemes {
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			s := start(t, newFakeStore(), onBoth)
+			c := dial(t, once, scheme+unused(t, 1)[0], scheme+s.addr)
+			require.NoError(t, c.Put(t.Context(), "k", []byte("v")))
+			ok, err := c.Exists(t.Context(), "k")
+			require.NoError(t, err)
+			require.True(t, ok)
+		})
+	}
+}
+
+func TestWhereNobodyAnswersTheErrorNamesEachAddressAndCause(t *testing.T) {
+	for _, scheme := range schemes {
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			addrs := unused(t, 2)
+			for i := range addrs {
+				addrs[i] = scheme + addrs[i]
+			}
+			c := dial(t, once, addrs...)
+			_, err := c.Get(t.Context(), "a/b")
+			require.ErrorIs(t, err, ErrUnavailable)
+			require.Equal(t, 3, ExitStatus(err))
+			require.True(t, strings.HasPrefix(err.Error(), `get "a/b": `+addrs[0]+": "), err)
+			require.Contains(t, err.Error(), "; "+addrs[1]+": ")
+			require.Contains(t, err.Error(), "connection refused")
+			require.True(t, strings.HasSuffix(err.Error(), ": unavailable"), err)
+		})
+	}
+}
+
+func TestACallGoesOnTryingUntilItsTimeIsUp(t *testing.T) {
+	addr := unused(t, 1)[0]
+	c := dial(t, func(c *Config) { c.Timeout = 200 * time.Millisecond }, "tls://"+addr)
+	_, err := c.Get(t.Context(), "k")
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, addr)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = c.Get(ctx, "k")
+	require.ErrorIs(t, err, ErrUnavailable)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, err = dial(t, nil, "tls://"+addr).Get(ctx, "k")
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestANodeThatStartsLaterIsFound(t *testing.T) {
+	s := start(t, newFakeStore(), onBoth)
+	s.stop()
+	c := dial(t, func(c *Config) { c.Timeout = 30 * time.Second }, s.addr)
+	done := make(chan error, 1)
+	go func() { done <- c.Put(context.Background(), "k", nil) }()
+	eventually(t, func() bool { // the first dial has failed
+		p := c.backend.(*pool)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.nodes[0].dialled > 0
+	})
+	s.listen(onBoth)
+	require.NoError(t, <-done)
+}
+
+func TestANodeThatIsNotReadySendsItsCallsElsewhere(t *testing.T) {
+	store := newFakeStore()
+	a, b := start(t, store, onTLS), start(t, store, onTLS)
+	a.node.notReady.Store(true)
+	c := dial(t, once, a.addr, b.addr)
+	require.NoError(t, c.Put(t.Context(), "k", nil))
+	require.EqualValues(t, 1, a.node.calls.Load())
+	for range 10 {
+		_, err := c.Get(t.Context(), "k")
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 1, a.node.calls.Load(), "the node that answered keeps being asked")
+	require.EqualValues(t, 11, b.node.calls.Load())
+
+	b.node.notReady.Store(true)
+	_, err := c.Get(t.Context(), "k")
+	require.ErrorIs(t, err, ErrNotReady)
+	require.Equal(t, 3, ExitStatus(err))
+	require.Equal(t, fmt.Sprintf(`get "k": %s: %[1]s is starting; %s: %[2]s is starting: not ready`, a.addr, b.addr), err.Error())
+
+	patient := dial(t, nil, a.addr, b.addr)
+	time.AfterFunc(50*time.Millisecond, func() { a.node.notReady.Store(false) })
+	_, err = patient.Get(t.Context(), "k")
+	require.NoError(t, err)
+}
+
+func TestAnOverloadedNodeIsAskedAgainAfterItsHint(t *testing.T) {
+	s := start(t, newFakeStore(), onTLS)
+	s.node.busy.Store(3)
+	c := dial(t, nil, s.addr)
+	require.NoError(t, c.Put(t.Context(), "k", nil))
+	require.EqualValues(t, 4, s.node.calls.Load())
+
+	s.node.busy.Store(1 << 30)
+	_, err := dial(t, once, s.addr).Get(t.Context(), "k")
+	require.ErrorIs(t, err, ErrOverloaded)
+	require.Equal(t, 4, ExitStatus(err))
+}
+
+func TestCallsInFlightGoOnElsewhereWhenTheirNodeDies(t *testing.T) {
+	for _, scheme := range schemes[1:] { // a QUIC node that dies without a word is a silent one, below
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			store := newFakeStore()
+			a, b := start(t, store, onTLS), start(t, store, onTLS)
+			a.node.held = make(chan struct{})
+			c := dial(t, func(c *Config) { c.Timeout = 30 * time.Second }, scheme+a.addr, scheme+b.addr)
+			const callers = 50
+			errs := make(chan error, callers)
+			for i := range callers {
+				go func() { errs <- c.Put(context.Background(), fmt.Sprint(i), nil) }()
+			}
+			eventually(t, func() bool { return a.node.holding.Load() == callers })
+			a.stop()
+			for range callers {
+				require.NoError(t, <-errs)
+			}
+			require.Len(t, store.entries, callers)
+		})
+	}
+}
+
+func TestASyncIsNotRepeated(t *testing.T) {
+	a, b := start(t, newFakeStore(), onTLS), start(t, newFakeStore(), onTLS)
+	a.node.held = make(chan struct{})
+	c := dial(t, nil, a.addr, b.addr)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Sync(context.Background())
+		done <- err
+	}()
+	eventually(t, func() bool { return a.node.holding.Load() == 1 })
+	a.stop()
+	err := <-done
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, a.addr+": connection lost: ")
+	require.Zero(t, b.node.calls.Load())
+}
+
+func TestAListGoesOnAtAnotherNode(t *testing.T) {
+	store := newFakeStore()
+	a, b := start(t, store, onTLS), start(t, store, onTLS)
+	a.node.pageMax, b.node.pageMax = 10, 10
+	c := dial(t, nil, a.addr, b.addr)
+	for i := range 35 {
+		require.NoError(t, c.Put(t.Context(), fmt.Sprintf("%02d", i), nil))
+	}
+	var keys []string
+	for e, err := range c.List(t.Context()) {
+		require.NoError(t, err)
+		if keys = append(keys, e.Key); len(keys) == 15 {
+			a.stop()
+		}
+	}
+	require.Len(t, keys, 35)
+	require.IsIncreasing(t, keys)
+	require.EqualValues(t, 2, a.node.pages.Load())
+	require.EqualValues(t, 2, b.node.pages.Load())
+}
+
+func TestASilentNodeIsLeftForAnother(t *testing.T) {
+	for _, scheme := range []string{"quic://", "tls://"} {
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			store := newFakeStore()
+			a, b := start(t, store, onBoth), start(t, store, onBoth)
+			relay := newRelay(t, a.addr)
+			c := dial(t, func(c *Config) { c.Timeout = 30 * time.Second }, scheme+relay.addr, scheme+b.addr)
+			c.backend.(*pool).quiet = 50 * time.Millisecond
+			require.NoError(t, c.Put(t.Context(), "k", nil))
+			relay.stall.Store(true)
+			require.NoError(t, c.Put(t.Context(), "k", nil))
+			require.EqualValues(t, 1, b.node.calls.Load())
+		})
+	}
+}
+
+func TestAQuietRequestOnALiveNodeIsWaitedFor(t *testing.T) {
+	s := start(t, newFakeStore(), onTLS)
+	s.node.held = make(chan struct{})
+	c := dial(t, nil, s.addr)
+	c.backend.(*pool).quiet = 10 * time.Millisecond
+	done := make(chan error, 1)
+	go func() { done <- c.Put(context.Background(), "k", nil) }()
+	eventually(t, func() bool { return s.node.holding.Load() == 1 })
+	before := s.connections(schemeTLS)
+	progress := c.backend.(*pool).nodes[0].conn.mux
+	seen := progress.Progress()
+	eventually(t, func() bool { return progress.Progress() > seen+3 }) // it was pinged, more than once
+	close(s.node.held)
+	require.NoError(t, <-done)
+	require.Equal(t, before, s.connections(schemeTLS))
+}
+
+// relay forwards TCP and UDP to a node, until it stalls: then it swallows all.
+type relay struct {
+	addr  string
+	stall atomic.Bool
+}
+
+func newRelay(t *testing.T, to string) *relay {
+	r := &relay{}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	r.addr = l.Addr().String()
+	front, err := net.ListenPacket("udp", r.addr)
+	require.NoError(t, err)
+	back, err := net.Dial("udp", to)
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	t.Cleanup(func() {
+		l.Close()
+		front.Close()
+		back.Close()
+		mu.Lock()
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		group.Wait()
+	})
+	copyTo := func(dst, src net.Conn) {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := src.Read(buf)
+			if err != nil {
+				dst.Close()
+				return
+			}
+			if !r.stall.Load() {
+				dst.Write(buf[:n])
+			}
+		}
+	}
+	group.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				return
+			}
+			mu.Lock()
+			conns = append(conns, near, far)
+			mu.Unlock()
+			group.Go(func() { copyTo(far, near) })
+			group.Go(func() { copyTo(near, far) })
+		}
+	})
+	var from atomic.Pointer[net.Addr] // one client at a time
+	group.Go(func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, addr, err := front.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			from.Store(&addr)
+			if !r.stall.Load() && n > 1 { // not the byte that asks whether the port is open
+				back.Write(buf[:n])
+			}
+		}
+	})
+	group.Go(func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := back.Read(buf)
+			if err != nil {
+				return
+			}
+			if !r.stall.Load() {
+				front.WriteTo(buf[:n], *from.Load())
+			}
+		}
+	})
+	return r
+}
+
+func TestTheClientChoosesOneTransportAndKeepsTheOtherInReserve(t *testing.T) {
+	s := start(t, newFakeStore(), onBoth)
+	c := dial(t, func(c *Config) { c.Timeout = 30 * time.Second }, s.addr)
+	require.NoError(t, c.Put(t.Context(), "k", nil))
+	p := c.backend.(*pool)
+	chosen := func() (scheme string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.nodes[0].prefer
+	}
+	eventually(t, func() bool { return chosen() != "" })
+	require.Equal(t, 1, s.connections(schemeQUIC))
+	require.Equal(t, 1, s.connections(schemeTLS))
+
+	first := chosen()
+	if first == schemeTLS {
+		s.stopTLS()
+	} else {
+		t.Log("QUIC was faster")
+		s.stop()
+		s.listen(onTLS)
+	}
+	for range 5 {
+		require.NoError(t, c.Put(t.Context(), "k", nil))
+	}
+	require.NotEqual(t, first, chosen())
+}
+
+func TestOneTransportIsEnough(t *testing.T) {
+	for name, transports := range map[string]int{schemeQUIC: onQUIC, schemeTLS: onTLS} {
+		for _, tlsFirst := range []bool{true, false} {
+			t.Run(fmt.Sprintf("only %s/tls first=%v", name, tlsFirst), func(t *testing.T) {
+				s := start(t, newFakeStore(), transports)
+				c := dial(t, func(c *Config) { once(c); c.TLSFirst = tlsFirst }, s.addr)
+				require.NoError(t, c.Put(t.Context(), "k", nil))
+				require.Equal(t, 1, s.connections(name))
+			})
+		}
+	}
+	t.Run("TLS first does not try QUIC", func(t *testing.T) {
+		s := start(t, newFakeStore(), onBoth)
+		c := dial(t, func(c *Config) { c.TLSFirst = true }, s.addr)
+		require.NoError(t, c.Put(t.Context(), "k", nil))
+		require.NoError(t, c.Close())
+		require.Zero(t, s.connections(schemeQUIC))
+	})
+}
+
+func TestAWrongSecretIsRefusedAtOnce(t *testing.T) {
+	secret := auth.NewSecret()
+	for _, scheme := range schemes {
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			s := start(t, newFakeStore(), onBoth, func(s *server) {
+				s.auth = newAuth(t, auth.Config{Cluster: "test", Secrets: []string{secret}})
+			})
+			right := dial(t, func(c *Config) { c.Secrets = []string{secret} }, scheme+s.addr)
+			require.NoError(t, right.Put(t.Context(), "k", nil))
+
+			for name, secrets := range map[string][]string{"wrong": {auth.NewSecret()}, "none": nil} {
+				c := dial(t, func(c *Config) { c.Secrets, c.Timeout = secrets, time.Hour }, scheme+s.addr)
+				_, err := c.Get(t.Context(), "k")
+				require.ErrorIs(t, err, ErrUnauthorized, name)
+				require.ErrorContains(t, err, s.addr)
+				require.ErrorContains(t, err, "wrong secret")
+				require.Equal(t, 4, ExitStatus(err))
+			}
+		})
+	}
+}
+
+func TestARefusalByOneNodeDoesNotSpoilTheOthers(t *testing.T) {
+	other := start(t, newFakeStore(), onTLS, func(s *server) {
+		s.auth = newAuth(t, auth.Config{Cluster: "test", Secrets: []string{auth.NewSecret()}})
+	})
+	s := start(t, newFakeStore(), onTLS)
+	require.NoError(t, dial(t, once, other.addr, s.addr).Put(t.Context(), "k", nil))
+}
+
+func TestClosingEndsCallsInFlightAndDials(t *testing.T) {
+	s := start(t, newFakeStore(), onBoth, func(s *server) { s.limits.DrainTimeout = time.Millisecond })
+	s.node.held = make(chan struct{})
+	for _, scheme := range schemes {
+		c := dial(t, nil, scheme+s.addr)
+		before := s.node.holding.Load()
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Get(context.Background(), "k")
+			done <- err
+		}()
+		eventually(t, func() bool { return s.node.holding.Load() > before })
+		require.NoError(t, c.Close())
+		require.ErrorIs(t, <-done, ErrClosed)
+	}
+	black := newRelay(t, s.addr) // takes connections and says nothing
+	black.stall.Store(true)
+	c := dial(t, func(c *Config) { c.DialTimeout = time.Hour; c.Timeout = time.Hour }, black.addr)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Get(context.Background(), "k")
+		done <- err
+	}()
+	eventually(t, func() bool {
+		p := c.backend.(*pool)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.nodes[0].dialing
+	})
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-done, ErrClosed)
+}
+
+func TestACallThatIsGivenUpEndsAtTheNodeToo(t *testing.T) {
+	for _, scheme := range schemes[:2] {
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			s := start(t, newFakeStore(), onBoth)
+			s.node.held = make(chan struct{})
+			c := dial(t, nil, scheme+s.addr)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.Get(ctx, "k")
+				done <- err
+			}()
+			eventually(t, func() bool { return s.node.holding.Load() == 1 })
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+			require.ErrorIs(t, <-s.node.ended, context.Canceled)
+
+			short := dial(t, func(c *Config) { c.Timeout = 20 * time.Millisecond; c.DialTimeout = time.Minute }, scheme+s.addr)
+			require.Eventually(t, func() bool {
+				_, err := short.Get(t.Context(), "k")
+				return s.node.holding.Load() > 1 && CodeOf(err) == wire.CodeTimeout
+			}, 20*time.Second, time.Millisecond)
+			<-s.node.ended
+		})
+	}
+}
+
+func TestManyCallersSurviveRestarts(t *testing.T) {
+	store := newFakeStore()
+	a, b := start(t, store, onTLS), start(t, store, onTLS)
+	c := dial(t, func(c *Config) { c.Timeout = 30 * time.Second }, a.addr, b.addr)
+	var group sync.WaitGroup
+	var failed, done atomic.Int64
+	stop := make(chan struct{})
+	for i := range 20 {
+		group.Go(func() {
+			for j := 0; ; j++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := c.Put(context.Background(), fmt.Sprintf("%d/%d", i, j%100), nil); err != nil {
+					failed.Add(1)
+					t.Log(err)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	for range 4 {
+		for _, s := range []*server{a, b} {
+			before := done.Load()
+			eventually(t, func() bool { return done.Load() > before+100 })
+			s.stop()
+			before = done.Load()
+			eventually(t, func() bool { return done.Load() > before+100 })
+			s.listen(onTLS)
+		}
+	}
+	close(stop)
+	group.Wait()
+	require.Zero(t, failed.Load())
+}
