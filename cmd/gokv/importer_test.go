@@ -94,25 +94,20 @@ func TestALineWithoutALineFeedAtTheEndIsALine(t *testing.T) {
 }
 
 func TestALineOverTheLimitIsRefusedBeforeItIsHeldWhole(t *testing.T) {
-	endless := io.MultiReader(strings.NewReader("{\"key\":\"a\",\"text\":\"b\"}\n{\"key\":\"b\",\"text\":\""), &repeat{c: 'x'})
+	endless := io.MultiReader(strings.NewReader("{\"key\":\"a\",\"text\":\"b\"}\n{\"key\":\"b\",\"text\":\""), repeat(bytes.Repeat([]byte{'x'}, 4096)))
 	f := newFakeNode()
 	_, err := importInto(t.Context(), f, endless)
 	require.EqualError(t, err, "line 2: it is longer than 32 MiB")
 	require.Contains(t, f.entries, "a")
 }
 
-// repeat is a stream of one byte without end.
-type repeat struct{ c byte }
+// repeat is a stream of the same bytes without end.
+type repeat []byte
 
-func (r *repeat) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = r.c
-	}
-	return len(b), nil
-}
+func (r repeat) Read(b []byte) (int, error) { return copy(b, r), nil }
 
 func TestALongLineSpansManyReads(t *testing.T) {
-	value := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
+	value := bytes.Repeat([]byte("0123456789abcdef"), 30_000)
 	line := appendEntry(nil, client.Entry{Key: "long", Value: value})
 	f := newFakeNode()
 	_, err := importInto(t.Context(), f, io.MultiReader(strings.NewReader("{\"key\":\"a\",\"text\":\"b\"}\n"), bytes.NewReader(line), strings.NewReader("{\"key\":\"z\",\"text\":\"b\"}")))
@@ -249,7 +244,7 @@ func TestANodeThatStaysOverloadedEndsTheImport(t *testing.T) {
 
 func TestBytesInFlightAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const size, lines, room = 64 << 10, 200, 1 << 20
+		const size, lines, room = 16 << 10, 100, 256 << 10
 		var text bytes.Buffer
 		for i := range lines {
 			text.Write(appendEntry(nil, client.Entry{Key: fmt.Sprintf("k%03d", i), Value: make([]byte, size-4)}))

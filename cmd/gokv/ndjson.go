@@ -325,7 +325,8 @@ func (s *scanner) escape(out []byte) ([]byte, error) {
 	}
 	if c := s.b[s.i+1]; c != 'u' {
 		if escapes[c] == 0 {
-			return nil, fmt.Errorf("column %d: \\%c is no escape of JSON", s.i+1, c)
+			r, _ := utf8.DecodeRune(s.b[s.i+1:])
+			return nil, fmt.Errorf("column %d: %q behind a backslash is no escape of JSON", s.i+1, r)
 		}
 		s.i += 2
 		return append(out, escapes[c]), nil

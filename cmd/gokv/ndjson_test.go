@@ -121,7 +121,7 @@ func TestABadLineIsToldWhatIsWrong(t *testing.T) {
 		{"{\"key\":\"\xff\",\"text\":\"b\"}", `key: column 9: the string is not UTF-8: key_base64 and value take any bytes`},
 		{"{\"key\":\"\\n\xff\",\"text\":\"b\"}", `key: column 9: the string is not UTF-8: key_base64 and value take any bytes`},
 		{"{\"key\":\"\t\",\"text\":\"b\"}", `key: column 9: control character 0x09 in a string, which JSON writes as an escape`},
-		{`{"key":"\x41","text":"b"}`, `key: column 9: \x is no escape of JSON`},
+		{`{"key":"\x41","text":"b"}`, `key: column 9: 'x' behind a backslash is no escape of JSON`},
 		{`{"key":"\u00g0","text":"b"}`, `key: column 9: \u wants four hex digits`},
 		{`{"key":"\ud83d","text":"b"}`, `key: column 9: half a surrogate pair is no character`},
 		{`{"key":"\ud83d\u0041","text":"b"}`, `key: column 9: half a surrogate pair is no character`},

@@ -35,7 +35,7 @@ func TestAClosedPipeEndsAnExportQuietly(t *testing.T) {
 	defer w.Close() //nolint:errcheck // nobody reads it
 
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "gokv", "--addr", fakeAddr(t, f), "export")
+	cmd := exec.CommandContext(t.Context(), process, "--addr", fakeAddr(t, f), "export")
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	require.NoError(t, cmd.Run(), "status 0, and no death by SIGPIPE")
 	require.Empty(t, stderr.String())
@@ -125,7 +125,7 @@ func TestASignalEndsTheCommandInOrder(t *testing.T) {
 		return wire.CodeOK, ""
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "gokv", "--addr", fakeAddr(t, f), "import", "-")
+	cmd := exec.CommandContext(t.Context(), process, "--addr", fakeAddr(t, f), "import", "-")
 	cmd.Stdin, cmd.Stderr = &endlessLines{}, &stderr
 	require.NoError(t, cmd.Start())
 	<-started

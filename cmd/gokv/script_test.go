@@ -21,27 +21,32 @@ import (
 	"github.com/tochemey/gokv/internal/auth"
 )
 
-// The scripts run the command itself, as a process, against nodes in the test's
-// own. Besides testscript's commands they have:
+// process is the name under which a test runs the command as a process.
+const process = "gokv-process"
+
+// The scripts run the command in this process, which is fast and counts as
+// covered, against nodes that are there too; `exec gokv-process` has the command
+// as a process. Besides testscript's commands there are:
 //
+//	gokv ARGS [<FILE]                    the command, which shall exit 0
+//	exits STATUS ARGS [<FILE]            the command, which shall exit STATUS
 //	node NAME [join=NAME] [secret=FILE]  start a node; $NAME is its client address
 //	fake NAME                            a node that answers get code/CODE with CODE
 //	noversion FILE NEW                   FILE without its versions
 //	cut FILE BYTES NEW                   the first bytes of FILE
-//	exits STATUS ARGS                    gokv ARGS, in this process, for its exit status
 //	expiring FILE                        an entry that lives and one that has expired
 //
 // GOKV_ADDR is NOBODY, where none listens, until the first node is started;
 // LONGKEY is a key over the limit.
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gokv": main})
+	testscript.Main(m, map[string]func(){process: main})
 }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		RequireExplicitExec: false,
+		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOKV_ADDR", nobody)
 			env.Setenv("NOBODY", nobody)
@@ -51,7 +56,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring,
-			"exits": scriptExits,
+			"gokv": scriptGokv, "exits": scriptExits,
 		},
 	})
 }
@@ -188,15 +193,23 @@ func scriptExpiring(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
+func scriptGokv(ts *testscript.TestScript, neg bool, args []string) {
+	scriptExits(ts, neg, append([]string{"0"}, args...))
+}
+
 // scriptExits runs gokv in this process and demands its exit status.
 func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: exits STATUS ARGS")
+		ts.Fatalf("usage: exits STATUS ARGS [<FILE]")
+	}
+	want, args, stdin := args[0], args[1:], io.Reader(strings.NewReader(""))
+	if n := len(args); n > 0 && strings.HasPrefix(args[n-1], "<") {
+		stdin, args = strings.NewReader(ts.ReadFile(args[n-1][1:])), args[:n-1]
 	}
 	env := func(name string) (string, bool) { return ts.Getenv(name), ts.Getenv(name) != "" }
-	got := run(context.Background(), args[1:], strings.NewReader(""), ts.Stdout(), ts.Stderr(), env)
-	if fmt.Sprint(got) != args[0] {
-		ts.Fatalf("gokv %s: exit status %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	got := run(context.Background(), args, stdin, ts.Stdout(), ts.Stderr(), env)
+	if fmt.Sprint(got) != want {
+		ts.Fatalf("gokv %s: exit status %d, want %s", strings.Join(args, " "), got, want)
 	}
 }
 
