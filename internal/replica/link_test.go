@@ -161,6 +161,7 @@ func TestALinkStaysBusyWhileItsPeerGoesAndComes(t *testing.T) {
 	r.write("b")
 	r.m.PeerDown(r.now, 1, &r.out)
 	require.True(t, r.m.Drained(), "a peer that is down holds nothing up")
+	require.Zero(t, r.m.peers[0].queue.len(), "nor any memory")
 	r.up(1, 1)
 	r.write("c")
 	require.Empty(t, r.take().Pushes, "never two pushes in flight to one peer")

@@ -102,3 +102,14 @@ func TestAPeerThatBecomesReadyAfterItsRoundIsMetAgain(t *testing.T) {
 	require.Equal(t, []RoundStart{{Peer: 1, Reason: ReasonNotReady, Bulk: true}}, got.Rounds)
 	require.True(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true, PeerReady: true}).Ready)
 }
+
+func TestWhoeverCanMakeUsReadyComesFirst(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 1) // runs
+	r.up(2, 2)
+	r.pass(time.Millisecond)
+	r.up(3, 3) // due later than 2
+	r.payload(3, 1, 0)
+	got := r.roundDone(1, RoundResult{Initiator: true, Converged: true})
+	require.EqualValues(t, 3, got.Rounds[0].Peer)
+}

@@ -218,3 +218,41 @@ func TestANodeIsNoPeerOfItself(t *testing.T) {
 	require.Empty(t, r.m.peers)
 	require.Len(t, r.up(1, 55).Rounds, 1, "its own start was corrected to 60: it is the younger")
 }
+
+func TestASuccessEndsTheBackoff(t *testing.T) {
+	r := newRig(t)
+	r.up(1, 1)
+	for range 8 {
+		r.roundDone(1, RoundResult{Initiator: true, Failed: true})
+		r.tick()
+	}
+	r.roundDone(1, RoundResult{Initiator: true, Converged: true})
+	r.m.SyncAll(r.now, &r.out)
+	r.roundDone(1, RoundResult{Initiator: true, Failed: true})
+	require.LessOrEqual(t, r.m.NextDeadline().Sub(r.now), retryFirst*3/2)
+}
+
+func TestUnequalRootsAfterAPeersRoundAreOursToMendWithinAnInterval(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	require.Empty(t, r.roundDone(1, RoundResult{Began: r.now}).Rounds, "at once is the initiator's part")
+	from := r.now
+	require.Equal(t, []RoundStart{{Peer: 1, Reason: ReasonDiffers}}, r.tick().Rounds)
+	require.LessOrEqual(t, r.now.Sub(from), DefaultSyncInterval)
+}
+
+func TestWhatIsAskedForIsNotTakenBackByWhatHappensMeanwhile(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	r.settled(2)
+	r.m.SyncAll(r.now, &r.out) // with 1 at once, with 2 afterwards
+	r.write("a")
+	for _, p := range r.take().Pushes {
+		r.pushDone(p, true)
+	}
+	r.payload(2, 7, 7)
+	require.Equal(t, []uint64{1}, r.m.Behind(), "equal roots: 2 has it")
+	r.roundDone(2, RoundResult{Converged: true, Began: r.now.Add(time.Second)})
+	got := r.roundDone(1, RoundResult{Initiator: true, Failed: true})
+	require.Equal(t, []RoundStart{{Peer: 2, Reason: ReasonAsked}}, got.Rounds)
+}
