@@ -111,6 +111,9 @@ func isTimeout(err error) bool {
 // plain drops the address that net puts before each of its errors: ours stands
 // there already, as the caller wrote it.
 func plain(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("closed by the other side during the handshake")
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
 	}

@@ -199,6 +199,28 @@ func TestASilentNodeIsLeftForAnother(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatSwallowsEverythingHoldsNobodyUp(t *testing.T) {
+	for _, scheme := range schemes {
+		t.Run("addr="+scheme+"host", func(t *testing.T) {
+			s := start(t, newFakeStore(), onBoth)
+			relay := newRelay(t, s.addr)
+			relay.stall.Store(true)
+			c := dial(t, func(c *Config) { c.Timeout, c.DialTimeout = time.Hour, time.Hour }, scheme+relay.addr, scheme+s.addr)
+			c.backend.(*pool).head = time.Millisecond
+			require.NoError(t, c.Put(t.Context(), "k", nil))
+		})
+	}
+	t.Run("alone", func(t *testing.T) {
+		relay := newRelay(t, start(t, newFakeStore(), onBoth).addr)
+		relay.stall.Store(true)
+		c := dial(t, func(c *Config) { once(c); c.DialTimeout = 50 * time.Millisecond }, relay.addr)
+		err := c.Put(t.Context(), "k", nil)
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorContains(t, err, "tls: no connection within 50ms")
+		require.ErrorContains(t, err, "quic: no connection within 50ms")
+	})
+}
+
 func TestAQuietRequestOnALiveNodeIsWaitedFor(t *testing.T) {
 	s := start(t, newFakeStore(), onTLS)
 	s.node.held = make(chan struct{})

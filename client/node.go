@@ -109,7 +109,7 @@ func (p *pool) dialAll(ctx context.Context, addr address, schemes []string, toge
 			if i > 0 && !together {
 				select {
 				case <-next:
-				case <-time.After(headStart):
+				case <-time.After(p.head):
 				case <-ctx.Done():
 				}
 			}

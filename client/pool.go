@@ -28,7 +28,8 @@ func New(config Config) (*Client, error) {
 type pool struct {
 	config Config
 	dialer *dialer
-	quiet  time.Duration
+	// silence and headStart, or others in tests.
+	quiet, head time.Duration
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	group  sync.WaitGroup // all goroutines
@@ -49,7 +50,7 @@ func newPool(config Config) (*pool, error) {
 	if err != nil {
 		return nil, invalid("client: %w", err)
 	}
-	p := &pool{config: config, dialer: d, quiet: silence, changed: make(chan struct{})}
+	p := &pool{config: config, dialer: d, quiet: silence, head: headStart, changed: make(chan struct{})}
 	var errs []error
 	for i, s := range config.Addrs {
 		addr, err := parseAddr(s)
@@ -160,7 +161,7 @@ func (p *pool) acquire(ctx context.Context, t *tour) (*conn, error) {
 		if s.next != nil {
 			begin := s.next.rest
 			if s.pending {
-				begin = later(begin, last.Add(headStart))
+				begin = later(begin, last.Add(p.head))
 			}
 			if !now.Before(begin) {
 				p.dialLocked(s.next)

@@ -17,11 +17,12 @@ import (
 
 // server serves a fake node over QUIC, TLS or both, on one port.
 type server struct {
-	t      *testing.T
-	addr   string
-	node   *fakeNode
-	auth   *auth.Authenticator
-	limits Limits
+	t       testing.TB
+	addr    string
+	node    *fakeNode
+	handler Handler // default: the node
+	auth    *auth.Authenticator
+	limits  Limits
 
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -42,7 +43,7 @@ const (
 )
 
 // start serves a new node with the store on a free port.
-func start(t *testing.T, store *fakeStore, transports int, change ...func(*server)) *server {
+func start(t testing.TB, store *fakeStore, transports int, change ...func(*server)) *server {
 	s := &server{t: t, addr: "127.0.0.1:0", node: &fakeNode{fakeStore: store, ended: make(chan error, 1000)}, over: map[string]int{}}
 	for _, f := range change {
 		f(s)
@@ -50,13 +51,16 @@ func start(t *testing.T, store *fakeStore, transports int, change ...func(*serve
 	if s.auth == nil {
 		s.auth = newAuth(t, auth.Config{Cluster: "test"})
 	}
+	if s.handler == nil {
+		s.handler = quickNode{s.node}
+	}
 	s.listen(transports)
 	s.node.name = s.addr
 	t.Cleanup(s.stop)
 	return s
 }
 
-func newAuth(t *testing.T, config auth.Config) *auth.Authenticator {
+func newAuth(t testing.TB, config auth.Config) *auth.Authenticator {
 	a, err := auth.New(config)
 	require.NoError(t, err)
 	return a
@@ -174,7 +178,7 @@ func (s *server) serve(over string, stream auth.Stream, rw io.ReadWriteCloser, s
 	s.mu.Lock()
 	s.over[over]++
 	s.mu.Unlock()
-	_ = ServeStream(s.ctx, rw, quickNode{s.node}, s.limits)
+	_ = ServeStream(s.ctx, rw, s.handler, s.limits)
 }
 
 func (s *server) connections(over string) int {
@@ -184,13 +188,14 @@ func (s *server) connections(over string) int {
 }
 
 // dial makes a client, which the test's end closes.
-func dial(t *testing.T, change func(*Config), addrs ...string) *Client {
+func dial(t testing.TB, change func(*Config), addrs ...string) *Client {
 	config := Config{Addrs: addrs}
 	if change != nil {
 		change(&config)
 	}
 	c, err := New(config)
 	require.NoError(t, err)
+	c.backend.(*pool).head = time.Minute // on a busy machine a live node may be slow
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c
 }
