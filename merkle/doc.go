@@ -1,6 +1,95 @@
-// Package merkle finds and repairs what differs between two nodes.
+// Package merkle finds what differs between two nodes' sets of entries, and
+// repairs it in both directions, for a few dozen bytes a difference.
 //
-// A Tree keeps a 128-bit digest for every range of the key-hash space. Equal
-// root digests mean equal sets of entries; a Round is the dialogue of two
-// nodes whose roots differ.
+// It has two halves. Tree keeps a digest for every range of a keyed hash of the
+// keys; one write changes it in constant time. Round is the dialogue of two
+// nodes whose root digests differ: a pure machine that eats and makes frames.
+//
+// It is not: a store (Source is the store, as a round sees it), a transport, or
+// a judge of which of two entries wins: that is Source.Apply. It knows nothing
+// of deletes; a tombstone is an entry like any other. It reads no clock, draws
+// no random number and starts no goroutine; the salt of a round is given to it.
+//
+// # Digests
+//
+// A set's Digest is the sum modulo 2^128 of SipHash-2-4-128 of each entry,
+// under a Key that only the members know. It depends on what the set holds and
+// on nothing else, neither order nor history. Where a key stands (its position,
+// 64 bits) is keyed too. A Range is all positions that begin with the same
+// nibbles; it has sixteen children. See Hasher for what is hashed, and Seal for
+// what may be shown to clients.
+//
+// # The tree
+//
+// A Tree is sixteen-way and splits a range only while it holds more than 64
+// entries, so that it costs about 21 bytes an entry. How it is split never
+// shows: the children of a leaf, and theirs, are computed when they are asked
+// for. It is safe for concurrent use: 256 stripes, a lock each, and Root holds
+// all of them at once, so that it is the digest of a set that existed.
+//
+// # The dialogue
+//
+//	initiator                         responder
+//	open{salt, key ID, root} ───────►            roots equal:
+//	                         ◄─────── equal      the end, for 70 bytes
+//	                                             keys differ: they exchange one
+//	                                             (opening.go), otherwise:
+//	                         ◄─────── accept{key ID, root}
+//	                         ◄─────── its turn
+//	its turn                 ───────►
+//	                         ◄─────── …
+//	finish{root}             ───────►
+//	                         ◄─────── finish{root}
+//
+// A turn is ranges frames, entries frames, and an end of turn or, from a side
+// that waits for nothing, a finish. Two finishes in a row end the round. About a
+// range the two sides take turns too:
+//
+//	digests of the 16 parts, 1 byte each
+//	  ► which parts differ, and on each of them digests, or
+//	    fingerprints of the entries, 2 bytes each, where there are 16 or less
+//	      ► which of these are wanted, and all others that the answerer has:
+//	        as entries, or as headers (position and time, 12 bytes) where one
+//	        may replace another
+//	          ► which of those are wanted, and the newer entries themselves
+//
+// So a side that is empty answers the root with an empty list, and gets
+// everything in the order of positions. Whatever was applied before a stream
+// broke is equal the next time.
+//
+// Bytes and fingerprints are truncations salted anew for each round. They may
+// collide, and then hide a difference from this round, but not from the next
+// one. Only equal roots say that two sides are equal.
+//
+// # States of a Round
+//
+//	initiator: to open ► opened ─────────────┬► hearing ⇄ speaking ► finished
+//	           ▲ └ offered key, to offer ◄───┘
+//	responder: listening ► to equal ► finished
+//	               ├─────► to accept ► speaking ⇄ hearing ► finished
+//	               ├─────► to offer ► offered ► (as from listening)
+//	               └─────► to request ► requested ► (as from listening)
+//
+// An error of Receive is the state failed, from anywhere, for ever. A frame out
+// of turn, malformed or beyond a limit changes nothing in the Source.
+//
+// # Limits
+//
+// A turn opens at most 4,096 ranges (MaxWindow, and the parts of one more);
+// those beyond wait in a stack of at most 65,536. A round remembers at most the
+// entries that its last turn listed, 48 a range, by their handles, and makes
+// entries frames as they are asked for: a few MiB at worst, a few KiB in
+// general, for sets of any size. A turn may bring any number of entries. A round
+// has at most 65,536 turns.
+//
+// A peer is a member of the cluster and may do what members may: ask for
+// everything, again and again, or send anything that Apply takes. It cannot
+// make a round panic, grow without bound, or take what it sends for equal.
+//
+// # Concurrency
+//
+// A Round belongs to one goroutine. Its Source may be written meanwhile, by
+// other rounds too: what changes during a round is seen or not, and the roots
+// tell. If another round replaces the digest key, Receive ends this one with
+// ErrKeyChanged.
 package merkle

@@ -51,9 +51,10 @@ type Source interface {
 	// Key is the digest key that the source's positions and digests are made
 	// with.
 	Key() Key
-	// Rekey replaces the key and rebuilds every position and digest. A key
-	// with the secret that the source already has changes Created alone and
-	// costs nothing.
+	// Rekey takes over a key that beats the one in use, and rebuilds every
+	// position and digest, in one step; any other key it ignores, because
+	// rounds with several peers end in any order. A key with the secret in use
+	// changes Created alone, which costs nothing.
 	Rekey(Key)
 
 	// Root is the digest and the number of all entries.
