@@ -38,7 +38,7 @@ func (m *Machine) RoundDone(now time.Time, instance uint64, res RoundResult, out
 			m.onFailed(now, p, was)
 		case res.Failed: // the initiator's to repeat
 		case res.Converged:
-			m.onConverged(p, res, was)
+			p.onConverged(res)
 		default:
 			m.onUnequal(now, p, res, was)
 		}
@@ -60,7 +60,7 @@ func (m *Machine) onFailed(now time.Time, p *peer, was activeRound) {
 	m.owe(now, p, was.reason, p.retryAt)
 }
 
-func (m *Machine) onConverged(p *peer, res RoundResult, was activeRound) {
+func (p *peer) onConverged(res RoundResult) {
 	p.fails, p.again, p.retryAt = 0, 0, time.Time{}
 	p.differs = false
 	p.settled = true

@@ -37,11 +37,11 @@ func (f *flow) send(m message, late time.Duration) {
 	r := n.w.rand
 	late += n.delay(l)
 	if r.Float64() < l.Loss { // it is sent again
-		late += 2*l.Delay + between(r, 0, 200*time.Millisecond)
+		late += 2*l.Delay + upTo(r, 200*time.Millisecond)
 	}
 	if r.Float64() < l.Stall {
 		n.counts.Stalled++
-		late += between(r, 0, l.StallFor)
+		late += upTo(r, l.StallFor)
 	}
 	m.at = n.w.now.Add(late)
 	if m.at.Before(f.last) {
@@ -76,7 +76,7 @@ func (f *flow) pump() {
 // mended goes on after a cut, when the sender tries again.
 func (f *flow) mended() {
 	f.waits = false
-	f.timer = f.net.w.After(between(f.net.w.rand, 0, time.Second), f.pump)
+	f.timer = f.net.w.After(upTo(f.net.w.rand, time.Second), f.pump)
 }
 
 // opening reports whether the stream's opening has yet to arrive.
@@ -97,10 +97,10 @@ func (f *flow) stop() {
 	f.dead = true
 }
 
-// between draws a duration from [low, high).
-func between(r *rand.Rand, low, high time.Duration) time.Duration {
-	if high <= low {
-		return low
+// upTo draws a duration from [0, high).
+func upTo(r *rand.Rand, high time.Duration) time.Duration {
+	if high <= 0 {
+		return 0
 	}
-	return low + time.Duration(r.Int64N(int64(high-low)))
+	return time.Duration(r.Int64N(int64(high)))
 }

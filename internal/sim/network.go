@@ -196,7 +196,7 @@ func (n *Network) Send(from, to string, b []byte) {
 		delay := n.delay(l)
 		if r.Float64() < l.Reorder {
 			n.counts.HeldBack++
-			delay += between(r, 0, l.HoldBack)
+			delay += upTo(r, l.HoldBack)
 		}
 		data := slices.Clone(b)
 		n.w.After(delay, func() { n.arrive(d, dst, data) })
@@ -217,5 +217,5 @@ func (n *Network) arrive(d direction, dst *endpoint, b []byte) {
 }
 
 func (n *Network) delay(l Link) time.Duration {
-	return l.Delay + between(n.w.rand, 0, l.Jitter)
+	return l.Delay + upTo(n.w.rand, l.Jitter)
 }

@@ -171,5 +171,5 @@ func (s *Stream) gone() {
 	}
 	r := s.net.w.rand
 	s.out.drop(r.IntN(len(s.out.queue) + 1))
-	s.out.send(message{end: true, err: ErrGone}, between(r, 0, 3*time.Second))
+	s.out.send(message{end: true, err: ErrGone}, upTo(r, 3*time.Second))
 }

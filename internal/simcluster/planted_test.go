@@ -4,6 +4,7 @@ package simcluster
 
 import (
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,22 +18,22 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		{"plantedbug_merge", "went back to version", "the greatest that survived is"},
 		{"plantedbug_delete", "went back to version", "the greatest that survived is"},
 	} {
-		for _, mode := range []struct {
-			name, want string
-			args       []string
-		}{
-			{"after each event", bug.duringEvents, nil},
-			{"in the end", bug.atTheEnd, []string{"-sim.endonly"}},
-		} {
-			t.Run(bug.tag+" "+mode.name, func(t *testing.T) {
-				args := append([]string{"test", "-tags", bug.tag, "-run", "^TestSimulation$", ".", "-sim.histories", "30"}, mode.args...)
-				out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
+		t.Run(bug.tag, func(t *testing.T) {
+			simulation := filepath.Join(t.TempDir(), "simulation.test")
+			out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", bug.tag, "-o", simulation, ".").CombinedOutput()
+			require.NoError(t, err, "%s", out)
+
+			run := func(want string, args ...string) {
+				args = append([]string{"-test.run=^TestSimulation$", "-sim.histories=30"}, args...)
+				out, err := exec.CommandContext(t.Context(), simulation, args...).CombinedOutput()
 				var exit *exec.ExitError
 				require.ErrorAs(t, err, &exit, "the bug was not caught:\n%s", out)
 				require.Contains(t, string(out), "--- FAIL: TestSimulation")
 				require.Contains(t, string(out), "replay: go test ./internal/simcluster -run TestSimulation -sim.seed=")
-				require.Contains(t, string(out), mode.want)
-			})
-		}
+				require.Contains(t, string(out), want)
+			}
+			run(bug.duringEvents)
+			run(bug.atTheEnd, "-sim.endonly")
+		})
 	}
 }

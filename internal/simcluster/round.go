@@ -28,7 +28,8 @@ type dialogue struct {
 // they do while a real stream is full.
 const framesAStep = 2
 
-func (n *node) newDialogue(peer uint64, initiator bool, s *sim.Stream) *dialogue {
+// converse begins this node's side of a round on a stream.
+func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 	d := &dialogue{n: n, peer: peer, initiator: initiator, stream: s, began: n.c.world.Now()}
 	d.round = merkle.NewRound(merkle.RoundConfig{
 		Initiator: initiator, Source: n.source, Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
@@ -38,7 +39,6 @@ func (n *node) newDialogue(peer uint64, initiator bool, s *sim.Stream) *dialogue
 	d.progress()
 	s.Send(n.payload())
 	d.speak()
-	return d
 }
 
 // initiate opens the round that the replication machine asked for.
@@ -46,10 +46,10 @@ func (n *node) initiate(r replica.RoundStart) {
 	n.c.count("rounds: " + r.Reason.String())
 	n.c.rounds++
 	n.c.world.Logf("%s: round with %016x: %s", n.host.name, r.Peer, r.Reason)
-	n.newDialogue(r.Peer, true, n.dial(n.peers[r.Peer], r.Peer, streamRound))
+	n.converse(r.Peer, true, n.dial(n.peers[r.Peer], r.Peer, streamRound))
 }
 
-func (n *node) serveRound(peer uint64, s *sim.Stream) { n.newDialogue(peer, false, s) }
+func (n *node) serveRound(peer uint64, s *sim.Stream) { n.converse(peer, false, s) }
 
 func (d *dialogue) progress() {
 	d.deadline.Stop()
