@@ -51,6 +51,7 @@ type conn struct {
 	retired   bool      // another connection is preferred
 	closing   bool
 	timer     *time.Timer // looks whether an idle connection may go
+	doubt     *time.Timer // looks whether a superseded one is dead
 
 	received   uint64    // packets, when silent was last asked
 	sent       uint64    // packets, when received last grew
@@ -194,6 +195,29 @@ func (c *conn) retire(retired bool) {
 	c.watchLocked()
 }
 
+// doubted gives a connection that the peer has replaced, or that we have, a last
+// chance: it ends unless something arrives on it. If it lives after all, as after
+// a partition that has just healed, its streams go on to their end.
+func (c *conn) doubted() {
+	heard := c.quic.ConnectionStats().PacketsReceived
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubt != nil || c.closing {
+		return
+	}
+	c.doubt = time.AfterFunc(silenceLimit, func() {
+		if c.isRetired() && c.quic.ConnectionStats().PacketsReceived == heard {
+			c.close(auth.CloseSuperseded, "superseded")
+		}
+	})
+}
+
+func (c *conn) isRetired() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.retired
+}
+
 // allowanceLocked is how long the connection may be without streams; zero: as long
 // as it likes. Only the end that dialled closes: one judge suffices.
 func (c *conn) allowanceLocked() time.Duration {
@@ -246,13 +270,20 @@ func (c *conn) closeIdle() {
 // close ends the connection and tells the peer. It returns when the message is
 // on its way.
 func (c *conn) close(code quic.ApplicationErrorCode, text string) {
-	c.mu.Lock()
-	c.closing = true
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.mu.Unlock()
+	c.stop()
 	c.quic.CloseWithError(code, text) //nolint:errcheck // always nil
+}
+
+// stop lets nothing begin any more.
+func (c *conn) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	for _, t := range []*time.Timer{c.timer, c.doubt} {
+		if t != nil {
+			t.Stop()
+		}
+	}
 }
 
 // silent reports whether what we sent has long been without any answer. It is

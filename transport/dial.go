@@ -200,7 +200,7 @@ func (t *Transport) settled(c *conn) *conn {
 func (t *Transport) dialAddr(ctx context.Context, addr *net.UDPAddr, class Class) (*conn, error) {
 	q, err := t.dialTLS(ctx, addr)
 	if err != nil {
-		return nil, auth.Classify(err)
+		return nil, t.cfg.Auth.ClassifyDial(err)
 	}
 	hello, err := t.proveOutgoing(ctx, q, class)
 	if err != nil {
@@ -214,7 +214,19 @@ func (t *Transport) dialAddr(ctx context.Context, addr *net.UDPAddr, class Class
 func (t *Transport) dialTLS(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tlsTimeout, errNoAnswer)
 	defer cancel()
-	return t.quic.Dial(ctx, addr, t.cfg.Auth.ClientTLS(auth.ALPNPeer), t.config)
+	q, err := t.quic.Dial(ctx, addr, t.cfg.Auth.ClientTLS(auth.ALPNPeer), t.config)
+	if isQUICTimeout(err) {
+		err = errNoAnswer // whichever of the two clocks was first
+	}
+	return q, err
+}
+
+func isQUICTimeout(err error) bool {
+	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*quic.IdleTimeoutError](err)
+	return ok
 }
 
 var errNoAnswer = fmt.Errorf("no answer within %v", tlsTimeout)
@@ -222,7 +234,7 @@ var errNoAnswer = fmt.Errorf("no answer within %v", tlsTimeout)
 func (t *Transport) proveOutgoing(ctx context.Context, q *quic.Conn, class Class) (auth.Hello, error) {
 	s, err := q.OpenStreamSync(ctx)
 	if err != nil {
-		return auth.Hello{}, auth.Classify(err)
+		return auth.Hello{}, t.cfg.Auth.ClassifyDial(err)
 	}
 	own := t.cfg.Self
 	own.Class = uint8(class)

@@ -122,8 +122,7 @@ func listenerError(err error) error {
 	if auth.ReasonOf(err) != auth.ReasonNone {
 		return err
 	}
-	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok ||
-		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+	if isQUICTimeout(err) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return &auth.RefusedError{Reason: auth.Timeout, Err: err}
 	}
 	return err

@@ -118,7 +118,8 @@ func (t *Transport) supersedeLocked(c *conn) []*conn {
 }
 
 // settleLocked decides which connection of a pair and class is used. It returns
-// those that must go at once; the others that lost end when their streams have.
+// those that must go at once, being too many; the others that lost end when their
+// streams have, or are found dead.
 func (t *Transport) settleLocked(p *connectedPeer, class Class) []*conn {
 	conns := p.of(class)
 	if len(conns) == 0 {
@@ -134,8 +135,11 @@ func (t *Transport) settleLocked(p *connectedPeer, class Class) []*conn {
 	for i, c := range conns {
 		lost := i != best
 		c.retire(lost)
-		if lost && (newest.Sub(c.since) >= simultaneous || i < len(conns)-maxPairConns) {
+		switch {
+		case lost && i < len(conns)-maxPairConns:
 			stale = append(stale, c)
+		case lost && newest.Sub(c.since) >= simultaneous:
+			c.doubted()
 		}
 	}
 	return stale
@@ -170,20 +174,9 @@ func (t *Transport) pickLocked(instance uint64, class Class, now time.Time) *con
 	return best
 }
 
-func (c *conn) isRetired() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.retired
-}
-
 // deregister takes an ended connection off the books.
 func (t *Transport) deregister(c *conn) {
-	c.mu.Lock()
-	c.closing = true
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.mu.Unlock()
+	c.stop()
 	t.stats.dropped.Add(uint64(c.queue.clear()))
 
 	t.mu.Lock()

@@ -201,7 +201,8 @@ func TestADeadAddressCostsLittleAndIsReachedWhenItReturns(t *testing.T) {
 			w.drop(nil)
 			b := startOn(t, q, authOf(t, auth.Config{Insecure: true}))
 			require.Equal(t, "probe", receive(t, b.datagrams))
-			require.Less(t, time.Since(began), 2*time.Second)
+			// An attempt that began before the return is in the middle of its own timers.
+			require.Less(t, time.Since(began), 2500*time.Millisecond)
 			stop()
 			asking.Wait()
 			a.Close()

@@ -56,6 +56,21 @@ func Classify(err error) error {
 	return classifyTLS(err)
 }
 
+// ClassifyDial is Classify for an end that dials with this Authenticator: it adds
+// what a listener may have against our certificate.
+func (a *Authenticator) ClassifyDial(err error) error {
+	err = Classify(err)
+	r, ok := errors.AsType[*RefusedError](err)
+	if !ok || !r.ByPeer || r.Reason != BadCertificate || r.Detail != "" {
+		return err
+	}
+	r.Detail = "it does not accept our certificate"
+	if a.mode != MutualTLS {
+		r.Detail = "it demands a certificate of its CA, and we have none"
+	}
+	return r
+}
+
 func classifyClose(e *quic.ApplicationError, err error) error {
 	if e.ErrorCode <= closeRefused {
 		return err

@@ -292,13 +292,18 @@ func TestARelayedProofIsRefused(t *testing.T) {
 
 	aEnd, toA := tlsPair(t, a, attacker)
 	toB, bEnd := tlsPair(t, attacker, b)
-	go io.Copy(toA, toB)
-	go io.Copy(toB, toA)
+	relay := func(to, from *tls.Conn) {
+		io.Copy(to, from)
+		to.NetConn().Close()
+	}
+	go relay(toA, toB)
+	go relay(toB, toA)
 
 	errs := make(chan error, 1)
 	go func() {
 		_, _, err := a.Accept(context.Background(), aEnd, aEnd.ConnectionState(), peerOnly, Hello{})
 		errs <- err
+		aEnd.NetConn().Close()
 	}()
 	_, err := b.Connect(context.Background(), bEnd, bEnd.ConnectionState(), RolePeer, Hello{})
 	wantReason(t, err, BadProof, false)

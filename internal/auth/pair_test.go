@@ -50,6 +50,9 @@ func meet(t *testing.T, listener, dialler *Authenticator, need []Role, role Role
 	go func() {
 		defer close(done)
 		v.atListener, v.role, v.listener = listener.Accept(context.Background(), server, server.ConnectionState(), need, lh)
+		if v.listener != nil {
+			server.NetConn().Close()
+		}
 	}()
 	v.atDialler, v.dialler = dialler.Connect(context.Background(), client, client.ConnectionState(), role, dh)
 	if v.dialler != nil {
