@@ -1,7 +1,6 @@
 package merkle
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -125,58 +124,6 @@ func TestAWalkMayBeCutShortAndMayWrite(t *testing.T) {
 	require.Equal(t, uint64(400), n)
 }
 
-func TestLosingTrackOfTheTreeIsAMistakeOfOurs(t *testing.T) {
-	for _, n := range []uint64{0, 1, 200} {
-		tree := NewTree(markItem)
-		for i := range n {
-			m := newMark(i<<40, i)
-			tree.Insert(m.pos, m, m.d)
-		}
-		stray := newMark(1<<40, 1)
-		require.Panics(t, func() { tree.Remove(stray.pos, stray, stray.d) }, "%d held", n)
-		require.Panics(t, func() { tree.Replace(stray.pos, stray, stray, stray.d, stray.d) }, "%d held", n)
-	}
-	tree := NewTree(markItem)
-	m := newMark(7, 7)
-	tree.Insert(m.pos, m, m.d)
-	require.Panics(t, func() { tree.Insert(m.pos, m, m.d) })
-}
-
-func TestCheckFindsWhatIsWrong(t *testing.T) {
-	build := func(n uint64) *Tree[*mark] {
-		tree := NewTree(markItem)
-		for i := range n {
-			m := newMark(i<<48, i)
-			tree.Insert(m.pos, m, m.d)
-		}
-		require.NoError(t, tree.Check())
-		return tree
-	}
-	for name, tc := range map[string]struct {
-		n     uint64
-		spoil func(root *node[*mark])
-		want  string
-	}{
-		"an entry that changed":   {10, func(n *node[*mark]) { n.leaf[3].e.d = Digest{1, 1} }, "recomputed"},
-		"a digest that drifted":   {10, func(n *node[*mark]) { n.digest.Lo++ }, "recomputed"},
-		"a count that drifted":    {10, func(n *node[*mark]) { n.count++ }, "10 entries counted, 11 recorded"},
-		"an entry that moved":     {10, func(n *node[*mark]) { n.leaf[3].pos++ }, "stands at"},
-		"a foreign entry":         {10, func(n *node[*mark]) { n.leaf[3].pos |= 1 << 63; n.leaf[3].e.pos |= 1 << 63 }, "holds an entry at"},
-		"entries out of order":    {10, func(n *node[*mark]) { n.leaf[3], n.leaf[4] = n.leaf[4], n.leaf[3] }, "out of order"},
-		"a part that drifted":     {100, func(n *node[*mark]) { n.kids[1].digest.Hi++ }, "range 001: digest"},
-		"an empty part":           {100, func(n *node[*mark]) { n.kids[15] = &node[*mark]{} }, "empty part"},
-		"entries beside parts":    {100, func(n *node[*mark]) { n.leaf = n.kids[1].leaf }, "beside its parts"},
-		"a leaf that is too full": {100, func(n *node[*mark]) { n.leaf, n.kids = n.gather(nil), nil }, "split above"},
-		"a split for too little":  {100, func(n *node[*mark]) { n.count = joinAt }, "split with 32"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tree := build(tc.n)
-			tc.spoil(&tree.stripes[0].root)
-			require.ErrorContains(t, tree.Check(), tc.want)
-		})
-	}
-}
-
 func TestATreeCostsLittleBesidesItsEntries(t *testing.T) {
 	const n = 200_000
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -205,71 +152,4 @@ func TestATreeCostsLittleBesidesItsEntries(t *testing.T) {
 		tree.Replace(a.pos, &marks[5], a, Digest{}, Digest{})
 		tree.Replace(a.pos, a, &marks[5], Digest{}, Digest{})
 	}))
-}
-
-// Rounds of one node with several others run side by side, in any order and
-// with keys that change under them. Each ends well or with ErrKeyChanged, and
-// repeating them ends in one root under the oldest key.
-func TestRoundsSideBySideConverge(t *testing.T) {
-	changed := 0
-	for seed := range uint64(40) {
-		rng := rand.New(rand.NewPCG(seed, 8))
-		var stores []*store
-		for i := range 3 {
-			s := newStore(uint64(i+1), Key{Created: rng.Uint64N(3), Secret: [16]byte{byte(rng.Uint32())}})
-			fill(rng.IntN(300), s)
-			for j := range 50 {
-				s.put(fmt.Sprint("own-", rng.IntN(100)), fmt.Sprint(i, j))
-			}
-			stores = append(stores, s)
-		}
-		want := union(stores...)
-		equal := false
-		for attempt := 0; !equal; attempt++ {
-			require.Less(t, attempt, 8, "seed %d", seed)
-			var talks []*talk
-			for a := range stores {
-				for b := range stores {
-					if a != b {
-						c := RoundConfig{MaxFrame: 300, Window: 20}
-						talks = append(talks, newTalk(t, stores[a], stores[b], rng.Uint64(), c))
-					}
-				}
-			}
-			for len(talks) > 0 {
-				i := rng.IntN(len(talks))
-				over, err := talks[i].once()
-				if err != nil {
-					require.ErrorIs(t, err, ErrKeyChanged)
-					changed++
-				}
-				if over || err != nil {
-					talks = append(talks[:i], talks[i+1:]...)
-				}
-			}
-			root, _ := stores[0].Root()
-			equal = true
-			for _, s := range stores[1:] {
-				r, _ := s.Root()
-				equal = equal && r == root && s.key == stores[0].key
-			}
-		}
-		for _, s := range stores {
-			s.want(t, want)
-		}
-	}
-	require.Positive(t, changed, "the fault struck")
-}
-
-// once passes one frame in either direction.
-func (k *talk) once() (over bool, err error) {
-	for _, way := range [][2]*side{{k.a, k.b}, {k.b, k.a}} {
-		if frame, ok := way[0].Next(nil); ok {
-			return false, way[1].Receive(frame)
-		}
-	}
-	if !k.a.Done() || !k.b.Done() {
-		k.t.Errorf("both sides wait")
-	}
-	return true, nil
 }
