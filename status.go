@@ -15,7 +15,9 @@ func (n *Node) Status() wire.StatusInfo {
 	info := wire.StatusInfo{
 		Name: n.cfg.Name, Cluster: n.cfg.Cluster, BuildVersion: Version(), Instance: n.self, Ready: n.Ready(),
 		Entries: stats.Entries, Tombstones: stats.Tombstones, EntryBytes: stats.EntryBytes,
-		RootDigest:     root.String(),
+		// Sealed: bare roots, seen one after the other, would tell what each entry
+		// adds, and let a client steer the digest.
+		RootDigest:     n.engine.Hasher().Seal(root).String(),
 		RoundsEqual:    n.tally.equal.Load(),
 		RoundsRepaired: n.tally.repaired.Load(),
 		RoundsFailed:   n.tally.failed.Load(),
