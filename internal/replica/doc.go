@@ -27,8 +27,8 @@
 // # Rounds
 //
 // A round is owed to a peer that has just come up (join, heal), that missed a
-// push (failed or dropped), that was asked for by hand, or whose last round did
-// not end in equal roots. Owed rounds start at once, one at a time; a failed
+// push (failed or dropped), that was asked for by hand, whose last round did not
+// end in equal roots, or that has become ready while this node is not. Owed rounds start at once, one at a time; a failed
 // one is tried again with backoff and jitter. When nothing is owed, each
 // Config.SyncInterval a random peer is chosen among those whose last reported
 // root differed from ours. Equal roots prove equal contents, so a report of an

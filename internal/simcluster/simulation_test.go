@@ -112,7 +112,7 @@ func lastLines(seed uint64, n int) []string {
 }
 
 // everyBatch is what has to have happened in a batch of some size: each kind of
-// fault has struck, and each way to recover was gone.
+// fault has struck, and each way to recover was taken.
 var everyBatch = []string{
 	// Faults.
 	"partition: halves", "partition: one node", "partition: one way",
