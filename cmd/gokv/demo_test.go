@@ -80,7 +80,7 @@ func TestACutNetworkDropsBetweenTheSidesAndCounts(t *testing.T) {
 		var err error
 		conns[i], err = network.listen(side)
 		require.NoError(t, err)
-		defer conns[i].Close() //nolint:errcheck // nothing is in it
+		defer conns[i].Close()
 	}
 	a, b, c := conns[0], conns[1], conns[2]
 	send := func(from, to *demoConn, text string) {

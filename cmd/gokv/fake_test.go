@@ -111,7 +111,7 @@ func (s *fakeServer) accept(ctx context.Context, plain net.Listener) {
 		}
 		s.group.Go(func() {
 			conn := tls.Server(c, s.auth.ServerTLS(auth.ALPNClient))
-			defer conn.Close() //nolint:errcheck // the client has what it gets
+			defer conn.Close()
 			if err := conn.HandshakeContext(ctx); err != nil {
 				return
 			}

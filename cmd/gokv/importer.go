@@ -97,7 +97,7 @@ func (im *importer) run(ctx context.Context, lines *lines) error {
 	return ctx.Err() // puts that it ended left no failure
 }
 
-// feed parses and hands out lines. It returns early, with nil, once a put failed.
+// feed parses and hands out lines. It returns early once a put failed.
 func (im *importer) feed(ctx context.Context, lines *lines, queues []chan task) error {
 	for {
 		raw, err := lines.next()
@@ -108,8 +108,9 @@ func (im *importer) feed(ctx context.Context, lines *lines, queues []chan task) 
 			return nil
 		case err != nil:
 			return &statusError{status: exitUsage, err: &lineError{lines.number, err}}
-		case im.failure() != nil:
-			return nil
+		}
+		if failed := im.failure(); failed != nil {
+			return failed
 		}
 		r, err := parseRecord(raw)
 		if err != nil {

@@ -25,23 +25,28 @@ func TestAnEntryIsALineOfItsKeyValueVersionAndExpiry(t *testing.T) {
 		want  string
 	}{
 		{
-			"plain", client.Entry{Key: "svc/a", Value: []byte("hello"), Version: testVersion},
+			"plain",
+			client.Entry{Key: "svc/a", Value: []byte("hello"), Version: testVersion},
 			`{"key":"svc/a","value":"aGVsbG8=","version":"019c00000000000000000000000000ff"}`,
 		},
 		{
-			"expiry in UTC with milliseconds", client.Entry{Key: "k", Version: testVersion, ExpiresAt: expiry},
+			"expiry in UTC with milliseconds",
+			client.Entry{Key: "k", Version: testVersion, ExpiresAt: expiry},
 			`{"key":"k","value":"","version":"019c00000000000000000000000000ff","expires_at":"2026-01-02T15:04:05.006Z"}`,
 		},
 		{
-			"binary key", client.Entry{Key: "\xff\x00", Value: []byte{0}, Version: testVersion},
+			"binary key",
+			client.Entry{Key: "\xff\x00", Value: []byte{0}, Version: testVersion},
 			`{"key_base64":"/wA=","value":"AA==","version":"019c00000000000000000000000000ff"}`,
 		},
 		{
-			"escapes", client.Entry{Key: "\"\\\n\r\t\x01<é>\u2028", Version: testVersion},
+			"escapes",
+			client.Entry{Key: "\"\\\n\r\t\x01<é>\u2028", Version: testVersion},
 			`{"key":"\"\\\n\r\t\u0001<é>` + "\u2028" + `","value":"","version":"019c00000000000000000000000000ff"}`,
 		},
 		{
-			"expiry past what RFC 3339 can say", client.Entry{Key: "k", Version: testVersion, ExpiresAt: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)},
+			"expiry past what RFC 3339 can say",
+			client.Entry{Key: "k", Version: testVersion, ExpiresAt: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)},
 			`{"key":"k","value":"","version":"019c00000000000000000000000000ff","expires_at":"9999-12-31T23:59:59.999Z"}`,
 		},
 	} {

@@ -32,7 +32,7 @@ func TestAClosedPipeEndsAnExportQuietly(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
-	defer w.Close() //nolint:errcheck // nobody reads it
+	defer w.Close()
 
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), process, "--addr", fakeAddr(t, f), "export")
@@ -46,7 +46,7 @@ func TestOutputThatCannotBeWrittenIsStatusThree(t *testing.T) {
 	if err != nil {
 		t.Skipf("no full device here: %v", err)
 	}
-	defer full.Close() //nolint:errcheck // nothing is in it
+	defer full.Close()
 	f := newFakeNode()
 	f.store(&wire.Request{Key: []byte("k"), Value: []byte("v")})
 	addr := fakeAddr(t, f)
@@ -71,7 +71,7 @@ func TestAnInterruptIsStatus130AndOneLine(t *testing.T) {
 		return wire.CodeOK, ""
 	}
 	stdin, feed := io.Pipe()
-	defer feed.Close() //nolint:errcheck // a pipe's end
+	defer feed.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-started

@@ -55,7 +55,7 @@ func (a *app) importFile(ctx context.Context, cl *client.Client, name string) er
 		if err != nil {
 			return misuse("import: %w", err)
 		}
-		defer f.Close() //nolint:errcheck // read only
+		defer f.Close()
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 			size = info.Size()
 		}
