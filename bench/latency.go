@@ -160,8 +160,10 @@ func redisLatency(ctx context.Context, o latencyOptions) (figures []figure, err 
 		if err != nil {
 			return nil, err
 		}
-		args := []string{"--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-			"--dir", dir, "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--daemonize", "no"}
+		args := []string{
+			"--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+			"--dir", dir, "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--daemonize", "no",
+		}
 		if i > 0 {
 			primary := conns[0].addr
 			args = append(args, "--replicaof", "127.0.0.1", strconv.Itoa(primary.Port))
