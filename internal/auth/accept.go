@@ -83,7 +83,7 @@ func (l *accepting) challenge(h *hello) (*binding, error) {
 	c := challenge{version: Version, instance: l.own.Instance, cluster: l.own.Cluster}
 	var bind *binding
 	if len(l.m.secrets) > 0 {
-		s := l.m.secretFor(h.role)
+		s := l.m.secretFor(h.role, h.hints)
 		if s == nil {
 			return nil, refused(WrongRole, "none of our secrets proves the role %s", h.role)
 		}
@@ -108,10 +108,8 @@ func (l *accepting) verify(p *proof, bind *binding) error {
 	if !p.secret {
 		return refused(WrongSecret, "it proves no secret")
 	}
-	if err := bind.verify(l.m.secrets, &p.sealed, fromDialler); err != nil {
-		return err
-	}
-	return nil
+	_, err := bind.verify(l.m.secrets, &p.sealed, fromDialler)
+	return err
 }
 
 // explain adds what this end knows to a dialler's refusal.

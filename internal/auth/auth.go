@@ -30,8 +30,8 @@ type Config struct {
 	// They are read again when they change.
 	CAFile, CertFile, KeyFile string
 	// SecretFile and Secrets hold cluster secrets in the form of NewSecret, each
-	// perhaps after the role that it proves ("peer ", "admin "). The first that
-	// proves a role signs, all verify. Those of the file come first.
+	// perhaps after the role that it proves ("peer ", "admin "). All verify; the
+	// first that both ends know signs. Those of the file come first.
 	SecretFile string
 	Secrets    []string
 	// Insecure allows addresses beyond loopback without any proof.

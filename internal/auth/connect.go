@@ -18,10 +18,11 @@ type connecting struct {
 }
 
 func (d *connecting) run(role Role) (Hello, error) {
-	if len(d.m.secrets) > 0 && d.m.secretFor(role) == nil {
+	hints := d.m.hints(role)
+	if len(d.m.secrets) > 0 && len(hints) == 0 {
 		return Hello{}, refused(WrongRole, "none of our secrets proves the role %s", role)
 	}
-	h := hello{version: Version, role: role, instance: d.own.Instance, cluster: d.own.Cluster}
+	h := hello{version: Version, role: role, instance: d.own.Instance, cluster: d.own.Cluster, hints: hints}
 	if _, err := d.s.Write(h.appendTo(nil)); err != nil {
 		return Hello{}, d.broken(err)
 	}
@@ -82,11 +83,12 @@ func (d *connecting) answer(c *challenge, role Role) (*proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := bind.verify(d.m.secrets, &c.sealed, fromListener); err != nil {
+	common, err := bind.verify(d.m.secrets, &c.sealed, fromListener)
+	if err != nil {
 		return nil, err
 	}
 	p.secret = true
-	p.sealed = bind.seal(d.m.secretFor(role), fromDialler)
+	p.sealed = bind.seal(common, fromDialler)
 	return p, nil
 }
 

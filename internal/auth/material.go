@@ -38,13 +38,35 @@ func (s stamp) same(o stamp) bool {
 		s.info.ModTime().Equal(o.info.ModTime()) && os.SameFile(s.info, o.info)
 }
 
-func (m *material) secretFor(role Role) *secret {
+// secretFor is what a listener signs with: the first secret that proves the role
+// and that the dialler knows, so that ends which share any secret meet while
+// secrets are rotated. If the dialler knows none it is the first.
+func (m *material) secretFor(role Role, known []keyID) *secret {
+	var first *secret
 	for i := range m.secrets {
-		if m.secrets[i].allows(role) {
-			return &m.secrets[i]
+		s := &m.secrets[i]
+		if !s.allows(role) {
+			continue
+		}
+		if slices.Contains(known, s.id) {
+			return s
+		}
+		if first == nil {
+			first = s
 		}
 	}
-	return nil
+	return first
+}
+
+// hints are the keys that a dialler tells the listener to choose from.
+func (m *material) hints(role Role) []keyID {
+	var ids []keyID
+	for i := range m.secrets {
+		if s := &m.secrets[i]; s.allows(role) && len(ids) < maxHints {
+			ids = append(ids, s.id)
+		}
+	}
+	return ids
 }
 
 func (a *Authenticator) paths() []string {

@@ -19,13 +19,14 @@ const MaxUnproven = 512
 // Longest strings of a handshake, in bytes.
 const (
 	MaxCluster = 64
-	MaxName    = 128
-	MaxAddr    = 255
+	MaxName    = 100
+	MaxAddr    = 250
 )
 
 const (
 	frameHeader = 3 // length of what follows the length (2), type (1)
 	macSize     = 32
+	maxHints    = 4 // key IDs in a hello
 
 	flagSecret = 1 << 0 // a secret is demanded, or proven
 )
@@ -46,7 +47,8 @@ type hello struct {
 	version  uint8
 	role     Role
 	instance uint64
-	cluster  string // empty: a client that learns it
+	cluster  string  // empty: a client that learns it
+	hints    []keyID // of secrets that we can verify; at most maxHints
 }
 
 type sealed struct {
@@ -103,7 +105,12 @@ func (m *hello) appendTo(dst []byte) []byte {
 	return appendFrame(dst, frameHello, func(b []byte) []byte {
 		b = append(b, m.version, byte(m.role))
 		b = binary.BigEndian.AppendUint64(b, m.instance)
-		return appendString(b, m.cluster)
+		b = appendString(b, m.cluster)
+		b = append(b, byte(len(m.hints)))
+		for _, id := range m.hints {
+			b = append(b, id[:]...)
+		}
+		return b
 	})
 }
 
@@ -165,6 +172,7 @@ func parseHello(b []byte) (m hello, err error) {
 	m.role = Role(r.byte())
 	m.instance = r.uint64()
 	m.cluster = r.string(MaxCluster)
+	m.hints = r.hints()
 	return m, r.end("hello")
 }
 
@@ -263,6 +271,22 @@ func (r *reader) sealed(present bool) (s sealed) {
 		copy(s.mac[:], r.take(macSize))
 	}
 	return s
+}
+
+func (r *reader) hints() []keyID {
+	n := int(r.byte())
+	if r.err == nil && n > maxHints {
+		r.err = fmt.Errorf("%d key IDs, the limit is %d", n, maxHints)
+	}
+	p := r.take(n * keyIDSize)
+	if len(p) == 0 {
+		return nil
+	}
+	ids := make([]keyID, n)
+	for i := range ids {
+		copy(ids[i][:], p[i*keyIDSize:])
+	}
+	return ids
 }
 
 func (r *reader) string(limit int) string {

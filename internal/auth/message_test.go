@@ -24,7 +24,8 @@ var (
 		}
 		return s
 	}()
-	goldenHello     = hello{version: 1, role: RolePeer, instance: 0x0102030405060708, cluster: "gokv"}
+	goldenHello     = hello{version: 1, role: RolePeer, instance: 0x0102030405060708, cluster: "gokv", hints: []keyID{goldenSealed.key}}
+	goldenBareHello = hello{version: 1, role: RoleAdmin, instance: 0x0102030405060708}
 	goldenChallenge = challenge{version: 1, secret: true, instance: 0x1112131415161718, cluster: "gokv", sealed: goldenSealed}
 	goldenOpen      = challenge{version: 1, instance: 0x1112131415161718, cluster: "gokv"}
 	goldenProof     = proof{secret: true, sealed: goldenSealed, proto: 1, class: 2, name: "b", addr: "b:7946"}
@@ -35,7 +36,8 @@ var (
 const (
 	goldenSealedHex = "a0a1a2a3a4a5a6a7" + "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-	goldenHelloHex     = "0010" + "01" + "01" + "01" + "0102030405060708" + "04676f6b76"
+	goldenHelloHex     = "0019" + "01" + "01" + "01" + "0102030405060708" + "04676f6b76" + "01" + "a0a1a2a3a4a5a6a7"
+	goldenBareHelloHex = "000d" + "01" + "01" + "02" + "0102030405060708" + "00" + "00"
 	goldenChallengeHex = "0038" + "02" + "01" + "01" + "1112131415161718" + "04676f6b76" + goldenSealedHex
 	goldenOpenHex      = "0010" + "02" + "01" + "00" + "1112131415161718" + "04676f6b76"
 	goldenProofHex     = "0035" + "03" + "01" + goldenSealedHex + "01" + "02" + "0162" + "06623a37393436"
@@ -53,6 +55,10 @@ var codecs = []struct {
 	again  func(body []byte) ([]byte, error)
 }{
 	{"hello", frameHello, goldenHelloHex, goldenHello.appendTo(nil), func(b []byte) ([]byte, error) {
+		m, err := parseHello(b)
+		return m.appendTo(nil), err
+	}},
+	{"hello of a client without a secret", frameHello, goldenBareHelloHex, goldenBareHello.appendTo(nil), func(b []byte) ([]byte, error) {
 		m, err := parseHello(b)
 		return m.appendTo(nil), err
 	}},
@@ -137,6 +143,12 @@ func TestStringsHaveLimits(t *testing.T) {
 	}
 }
 
+func TestMoreHintsThanTheLimitAreRefused(t *testing.T) {
+	h := hello{version: Version, hints: make([]keyID, maxHints+1)}
+	_, err := parseHello(h.appendTo(nil)[frameHeader:])
+	require.ErrorContains(t, err, "5 key IDs, the limit is 4")
+}
+
 func TestUnknownFlagsAreRefused(t *testing.T) {
 	b := goldenOpen.appendTo(nil)[frameHeader:]
 	b[1] = 0x82
@@ -174,7 +186,7 @@ func TestTheBudgetCoversAllMessagesTogether(t *testing.T) {
 }
 
 func TestTheLargestMessagesFit(t *testing.T) {
-	h := hello{cluster: strings.Repeat("x", MaxCluster)}
+	h := hello{cluster: strings.Repeat("x", MaxCluster), hints: make([]keyID, maxHints)}
 	p := proof{secret: true, name: strings.Repeat("x", MaxName), addr: strings.Repeat("x", MaxAddr)}
 	require.LessOrEqual(t, len(h.appendTo(nil))+len(p.appendTo(nil)), MaxUnproven)
 	w := welcome{name: p.name, addr: p.addr}

@@ -66,10 +66,10 @@ func (b *binding) appendTo(dst []byte, d direction, id keyID) []byte {
 }
 
 // verify checks the other end's proof of direction d against all secrets that
-// may prove the role. It tells why it fails: which key was used is no secret
+// may prove the role, and returns the one that it was made with. It tells why it fails: which key was used is no secret
 // (the listener shows its own to everybody), and without the key nothing is
 // learned from a MAC that does not fit.
-func (b *binding) verify(secrets []secret, got *sealed, d direction) *RefusedError {
+func (b *binding) verify(secrets []secret, got *sealed, d direction) (*secret, error) {
 	known := false
 	for i := range secrets {
 		s := &secrets[i]
@@ -82,7 +82,7 @@ func (b *binding) verify(secrets []secret, got *sealed, d direction) *RefusedErr
 		}
 		want := b.seal(s, d)
 		if hmac.Equal(want.mac[:], got.mac[:]) {
-			return nil
+			return s, nil
 		}
 		opposite := fromListener
 		if d == fromListener {
@@ -90,12 +90,12 @@ func (b *binding) verify(secrets []secret, got *sealed, d direction) *RefusedErr
 		}
 		mirror := b.seal(s, opposite)
 		if hmac.Equal(mirror.mac[:], got.mac[:]) {
-			return refused(Reflected, "the proof is our own, sent back")
+			return nil, refused(Reflected, "the proof is our own, sent back")
 		}
-		return refused(BadProof, "key %s is known, but the proof was made for another connection", got.key)
+		return nil, refused(BadProof, "key %s is known, but the proof was made for another connection", got.key)
 	}
 	if known {
-		return refused(WrongRole, "key %s does not prove the role %s", got.key, b.role)
+		return nil, refused(WrongRole, "key %s does not prove the role %s", got.key, b.role)
 	}
-	return refused(WrongSecret, "the other end proves with key %s, which is none of ours", got.key)
+	return nil, refused(WrongSecret, "the other end proves with key %s, which is none of ours", got.key)
 }
