@@ -28,13 +28,15 @@ const process = "gokv-process"
 // covered, against nodes that are there too; `exec gokv-process` has the command
 // as a process. Besides testscript's commands there are:
 //
-//	gokv ARGS [<FILE]                    the command, which shall exit 0
-//	exits STATUS ARGS [<FILE]            the command, which shall exit STATUS
-//	node NAME [join=NAME] [secret=FILE]  start a node; $NAME is its client address
-//	fake NAME                            a node that answers get code/CODE with CODE
-//	noversion FILE NEW                   FILE without its versions
-//	cut FILE BYTES NEW                   the first bytes of FILE
-//	expiring FILE                        an entry that lives and one that has expired
+//	gokv ARGS [<FILE]          the command, which shall exit 0
+//	exits STATUS ARGS [<FILE]  the command, which shall exit STATUS
+//	node NAME [join=NAME] [secret=FILE] [tls=DIR]
+//	                           start a node; $NAME is its client address
+//	fake NAME                  a node that answers put code/CODE with CODE
+//	certs DIR                  a CA and a certificate: ca.pem, cert.pem, key.pem
+//	noversion FILE NEW         FILE without its versions
+//	cut FILE BYTES NEW         the first bytes of FILE
+//	expiring FILE              an entry that lives and one that has expired
 //
 // GOKV_ADDR is NOBODY, where none listens, until the first node is started;
 // LONGKEY is a key over the limit.
@@ -55,7 +57,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring,
+			"node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring, "certs": scriptCerts,
 			"gokv": scriptGokv, "exits": scriptExits,
 		},
 	})
@@ -69,7 +71,7 @@ type nodesKey struct{}
 
 func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: node NAME [join=NAME] [secret=FILE]")
+		ts.Fatalf("usage: node NAME [join=NAME] [secret=FILE] [tls=DIR]")
 	}
 	nodes := ts.Value(nodesKey{}).(map[string]*gokv.Node)
 	cfg := gokv.Config{
@@ -79,6 +81,9 @@ func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 		switch name, value, _ := strings.Cut(arg, "="); name {
 		case "join":
 			cfg.Join = []string{nodes[value].Addrs().Peer}
+		case "tls":
+			dir := ts.MkAbs(value)
+			cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = dir+"/ca.pem", dir+"/cert.pem", dir+"/key.pem"
 		case "secret":
 			cfg.SecretFile = ts.MkAbs(value)
 		default:
