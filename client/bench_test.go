@@ -26,7 +26,7 @@ func (n benchNode) HandleImmediate(ctx context.Context, req *wire.Request, resp 
 
 // BenchmarkCalls measures gets and puts, client and node in one process.
 func BenchmarkCalls(b *testing.B) {
-	for _, scheme := range []string{"tls://", "quic://", "local"} {
+	for _, scheme := range []string{schemeTLS, schemeQUIC, "local"} {
 		for _, callers := range []int{1, 50, 256} {
 			for _, size := range []int{100, 10 << 10} {
 				for _, op := range []string{"get", "put"} {
@@ -34,7 +34,7 @@ func BenchmarkCalls(b *testing.B) {
 						node := benchNode{make([]byte, size)}
 						c := Local(node)
 						if scheme != "local" {
-							c = dial(b, nil, scheme+start(b, newFakeStore(), onBoth, func(s *server) { s.handler = node }).addr)
+							c = dial(b, nil, scheme+"://"+start(b, newFakeStore(), onBoth, func(s *server) { s.handler = node }).addr)
 						}
 						call := func() error { return c.Put(context.Background(), "services/api", node.value) }
 						if op == "get" {

@@ -110,19 +110,34 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{{"Timeout", c.Timeout}, {"DialTimeout", c.DialTimeout}} {
 		if d.value != 0 && d.value < time.Millisecond {
-			errs = append(errs, fmt.Errorf("%s: %v: at least 1ms", d.name, d.value))
+			errs = append(errs, wrong(d.name, "%v: at least 1ms", d.value))
 		}
 	}
 	if c.Attempts < 0 {
-		errs = append(errs, fmt.Errorf("Attempts: %d: at least 0", c.Attempts))
+		errs = append(errs, wrong("Attempts", "%d: at least 0", c.Attempts))
 	}
 	if c.MaxFrame != 0 && (c.MaxFrame < minFrame || c.MaxFrame > maxFrame) {
-		errs = append(errs, fmt.Errorf("MaxFrame: %d: from %d to %d", c.MaxFrame, minFrame, maxFrame))
+		errs = append(errs, wrong("MaxFrame", "%d: from %d to %d", c.MaxFrame, minFrame, maxFrame))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("client: %w: %w", err, ErrInvalid)
+	return inOneLine(errs)
+}
+
+// inOneLine joins what is wrong; nil elements and none at all are nothing wrong.
+func inOneLine(errs []error) error {
+	var texts []string
+	for _, err := range errs {
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
 	}
-	return nil
+	if len(texts) == 0 {
+		return nil
+	}
+	return invalid("client: %s", strings.Join(texts, "; "))
+}
+
+func wrong(field, format string, args ...any) error {
+	return fmt.Errorf("%s: "+format, append([]any{field}, args...)...)
 }
 
 // Bounds of MaxFrame.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,9 +29,9 @@ type pool struct {
 	dialer *dialer
 	// silence and headStart, or others in tests.
 	quiet, head time.Duration
-	ctx    context.Context // ends with close
-	cancel context.CancelFunc
-	group  sync.WaitGroup // all goroutines
+	ctx         context.Context // ends with close
+	cancel      context.CancelFunc
+	group       sync.WaitGroup // all goroutines
 
 	// favourite is the connection that answered last: the way of most calls, which
 	// takes no lock.
@@ -60,8 +59,8 @@ func newPool(config Config) (*pool, error) {
 		errs = append(errs, err)
 		p.nodes = append(p.nodes, newNode(i, addr, config.TLSFirst))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, invalid("client: %w", err)
+	if err := inOneLine(errs); err != nil {
+		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil

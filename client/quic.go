@@ -76,7 +76,7 @@ func (d *dialer) dialQUIC(ctx context.Context, host string) (*quicLink, tls.Conn
 	}
 	// All of them are waited for: none outlives the dial.
 	var won *quicLink
-	var errs []error
+	var errs []error // of each address of the name
 	for range targets {
 		r := <-results
 		switch {
@@ -90,7 +90,10 @@ func (d *dialer) dialQUIC(ctx context.Context, host string) (*quicLink, tls.Conn
 		}
 	}
 	if won == nil {
-		return nil, tls.ConnectionState{}, errors.Join(errs...)
+		if len(errs) == 1 {
+			return nil, tls.ConnectionState{}, errs[0]
+		}
+		return nil, tls.ConnectionState{}, dialError(errs)
 	}
 	return won, won.conn.ConnectionState().TLS, nil
 }

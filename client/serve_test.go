@@ -247,7 +247,7 @@ func FuzzServeStream(f *testing.F) {
 		answers := mux.NewReader(&script{in: rw.out}, wire.MaxFrame)
 		for {
 			f, err := answers.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			require.NoError(t, err)

@@ -62,8 +62,8 @@ func (r *Request) Check() error {
 		return fmt.Errorf("%v: TTL is negative: %w", r.Op, ErrMalformed)
 	case r.ExpiresAt < 0:
 		return fmt.Errorf("%v: expiry is negative: %w", r.Op, ErrMalformed)
-	case len(r.subject(spec)) > maxKeyField:
-		return fmt.Errorf("%v: key is %d bytes, a request can spell %d: %w", r.Op, len(r.subject(spec)), maxKeyField, ErrMalformed)
+	case len(r.subject()) > maxKeyField:
+		return fmt.Errorf("%v: key is %d bytes, a request can spell %d: %w", r.Op, len(r.subject()), maxKeyField, ErrMalformed)
 	case len(r.After) > maxKeyField:
 		return fmt.Errorf("%v: continuation key is %d bytes, a request can spell %d: %w", r.Op, len(r.After), maxKeyField, ErrMalformed)
 	case int64(len(r.Value)) > math.MaxUint32:
@@ -92,7 +92,7 @@ func (r *Request) checkFields(spec opSpec, flags uint16) error {
 }
 
 // subject is what stands in the key's place.
-func (r *Request) subject(spec opSpec) []byte {
+func (r *Request) subject() []byte {
 	if r.Op == OpList {
 		return r.Prefix
 	}
@@ -127,7 +127,7 @@ func (r *Request) flags() (f uint16) {
 // HeadSize is how many bytes AppendHead writes.
 func (r *Request) HeadSize() int {
 	spec, _ := r.Op.spec()
-	n := requestFixed + len(r.subject(spec))
+	n := requestFixed + len(r.subject())
 	if r.TTL != 0 {
 		n += 8
 	}
@@ -152,7 +152,7 @@ func (r *Request) HeadSize() int {
 // AppendHead appends all of the body but Tail. The request must pass Check.
 func (r *Request) AppendHead(dst []byte) []byte {
 	spec, _ := r.Op.spec()
-	subject := r.subject(spec)
+	subject := r.subject()
 	dst = appendUint32(dst, millis32(r.Timeout))
 	dst = appendUint64(dst, r.Clock)
 	dst = appendUint16(dst, r.flags())

@@ -3,7 +3,6 @@ package mux
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -74,7 +73,7 @@ func benchClient(b *testing.B) *Client {
 	near, far := tcpPair(b)
 	served := make(chan error, 1)
 	go func() { served <- Serve(context.Background(), far, newHandler(), ServerConfig{}) }()
-	c := NewClient(net.Conn(near), ClientConfig{})
+	c := NewClient(near, ClientConfig{})
 	b.Cleanup(func() {
 		require.NoError(b, c.Close())
 		require.NoError(b, <-served)

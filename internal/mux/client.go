@@ -256,7 +256,7 @@ func (c *Client) readLoop() {
 	for {
 		f, err := r.NextOwned()
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = errors.New("closed by the other side")
 			}
 			c.fail(err)

@@ -12,7 +12,7 @@ const (
 	// more write costs more than the copy.
 	largeTail = 16 << 10
 	// keepBuffer is the largest gathering buffer that is kept for the next time.
-	keepBuffer = 256 << 10
+	keepBuffer = 64 << 10
 )
 
 // outbox gathers frames and writes them. At most one goroutine writes at a time;

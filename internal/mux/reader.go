@@ -139,7 +139,7 @@ func (r *Reader) nextLarge(n int, owned bool) (Frame, error) {
 		if had == n {
 			return split(b), nil
 		}
-		grown := make([]byte, 0)
+		var grown []byte
 		if next := min(n, growLarge*len(b)); owned {
 			grown = make([]byte, next)
 			copy(grown, b)
@@ -162,7 +162,7 @@ func (r *Reader) read(b []byte, partial bool) (int, error) {
 	}
 	for range 100 { // as bufio: a source that returns nothing for ever is broken
 		if r.err != nil {
-			if r.err == io.EOF && partial {
+			if partial && errors.Is(r.err, io.EOF) {
 				return 0, io.ErrUnexpectedEOF
 			}
 			return 0, r.err

@@ -187,9 +187,9 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				rest := stream[len(again):]
 				switch {
-				case err == io.EOF:
+				case errors.Is(err, io.EOF):
 					require.Empty(t, rest)
-				case err == io.ErrUnexpectedEOF:
+				case errors.Is(err, io.ErrUnexpectedEOF):
 					require.NotEmpty(t, rest)
 				default:
 					require.ErrorIs(t, err, ErrFrame)

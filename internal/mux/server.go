@@ -133,12 +133,15 @@ func (s *Stream) read(h Handler) error {
 // stops.
 func (s *Stream) end(err error, cancel context.CancelFunc) error {
 	refused := errors.As(err, new(protocolError)) || errors.Is(err, ErrFrame)
-	if err == nil || err == io.EOF || refused {
+	if err == nil || errors.Is(err, io.EOF) || refused {
 		timer := time.AfterFunc(s.config.DrainTimeout, cancel)
 		werr := s.out.flush(never)
 		s.idle.Wait()
 		timer.Stop()
-		if werr = errors.Join(werr, s.out.flush(never)); werr != nil && !refused {
+		if werr == nil {
+			werr = s.out.flush(never)
+		}
+		if werr != nil && !refused {
 			err = werr
 		}
 	} else {
@@ -151,7 +154,7 @@ func (s *Stream) end(err error, cancel context.CancelFunc) error {
 	}
 	cerr := s.rw.Close()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil
 	case err == nil && cerr != nil && !errors.Is(cerr, net.ErrClosed) && !errors.Is(cerr, io.ErrClosedPipe):
 		return fmt.Errorf("close: %w", cerr)
@@ -195,6 +198,10 @@ func (s *Stream) busy() bool {
 func (s *Stream) Reply(id uint32, kind byte, m Message) error {
 	if size := frameSize(m) - lengthSize; size > s.config.MaxFrame {
 		return fmt.Errorf("answer of %d bytes, the limit is %d: %w", size, s.config.MaxFrame, ErrTooLong)
+	}
+	if m.HeadSize() >= largeTail { // a list's page: not to be encoded under the lock
+		all := m.AppendHead(make([]byte, 0, m.HeadSize()+len(m.Tail())))
+		m = Bytes(append(all, m.Tail()...))
 	}
 	s.out.mu.Lock()
 	for {
