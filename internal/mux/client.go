@@ -50,6 +50,7 @@ type Client struct {
 	// Guarded by out.mu, so that a call takes one lock on its way out.
 	pending map[uint32]*call
 	nextID  uint32
+	dropped int // calls given up whose answers have not come yet
 	free    []*call
 	retired bool // takes no more calls, and ends with the last of them
 }
@@ -65,7 +66,9 @@ type call struct {
 }
 
 // NewClient makes the calling end of rw, whose Close must end a Read and a Write
-// in progress. It must be closed.
+// in progress, and which should take a small write without waiting while its peer
+// has read all that came before, as sockets and QUIC streams do: a lone caller
+// writes itself. It must be closed.
 func NewClient(rw io.ReadWriteCloser, config ClientConfig) *Client {
 	config = config.withDefaults()
 	c := &Client{
@@ -141,15 +144,36 @@ func (c *Client) start(ctx context.Context, timeout time.Duration, kind byte, m 
 	id, w := c.nextID, c.takeLocked()
 	c.pending[id] = w
 	c.out.addLocked(id, kind, lone, true)
-	writing := c.out.flushing
+	writing, alone := c.out.flushing, c.aloneLocked()
 	c.out.mu.Unlock()
-	if !writing {
-		c.wakeWriter()
-	}
 	if timeout > 0 {
 		w.timer.Reset(timeout)
 	}
+	switch {
+	case writing:
+	case alone:
+		c.writeAlone()
+	default:
+		c.wakeWriter()
+	}
 	return id, w, nil
+}
+
+// aloneLocked says that a caller may write its request itself, which spares it
+// the way over the writer: there is no other call, and the server has answered
+// all earlier ones, so that a small write does not wait for anything.
+func (c *Client) aloneLocked() bool {
+	return len(c.pending) == 1 && c.dropped == 0 && !c.out.flushing && len(c.out.tails) == 0 && len(c.out.buf) <= largeTail
+}
+
+// writeAlone writes once. What others have queued meanwhile is the writer's.
+func (c *Client) writeAlone() {
+	switch more, err := c.out.turn(never); {
+	case err != nil:
+		c.fail(fmt.Errorf("write: %w", err))
+	case more:
+		c.wakeWriter()
+	}
 }
 
 func (c *Client) waitRoom(ctx context.Context, timeout time.Duration, full <-chan struct{}) error {
@@ -207,6 +231,7 @@ func (c *Client) abandon(id uint32, w *call, why error) {
 		return
 	}
 	delete(c.pending, id)
+	c.dropped++
 	w.err = why
 	last := c.lastLocked()
 	tell := c.config.CancelKind != 0 && c.out.err == nil && c.out.queued < c.out.limit
@@ -265,6 +290,9 @@ func (c *Client) readLoop() {
 		c.out.mu.Lock()
 		w := c.pending[f.ID]
 		delete(c.pending, f.ID)
+		if w == nil && c.dropped > 0 {
+			c.dropped--
+		}
 		last := c.lastLocked()
 		c.out.mu.Unlock()
 		if w != nil { // else nobody waits for it any more

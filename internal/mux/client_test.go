@@ -101,7 +101,9 @@ func TestCallersWaitForRoomOnlyAsLongAsTheyWish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe() // nobody reads from far
 		defer far.Close()
-		c := NewClient(near, ClientConfig{MaxQueued: 2000, WriteTimeout: time.Hour})
+		c := NewClient(&shallow{ReadWriteCloser: near}, ClientConfig{MaxQueued: 2000})
+		_, err := c.Call(t.Context(), time.Second, kindEcho, Bytes(nil)) // fills the socket
+		require.ErrorIs(t, err, ErrTimeout)
 		var callers sync.WaitGroup
 		for range 2 {
 			callers.Go(func() {
@@ -112,7 +114,7 @@ func TestCallersWaitForRoomOnlyAsLongAsTheyWish(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		_, err := c.Call(ctx, time.Minute, kindEcho, Bytes(nil))
+		_, err = c.Call(ctx, time.Minute, kindEcho, Bytes(nil))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, ErrNotSent)
 		_, err = c.Call(t.Context(), 100*time.Millisecond, kindEcho, Bytes(nil))
@@ -121,6 +123,20 @@ func TestCallersWaitForRoomOnlyAsLongAsTheyWish(t *testing.T) {
 		callers.Wait()
 		require.NoError(t, c.Close())
 	})
+}
+
+// shallow is a connection whose buffer takes one write, as a socket's takes some.
+type shallow struct {
+	io.ReadWriteCloser
+	full bool
+}
+
+func (s *shallow) Write(b []byte) (int, error) {
+	if s.full {
+		return s.ReadWriteCloser.Write(b)
+	}
+	s.full = true
+	return len(b), nil
 }
 
 func TestARequestThatFitsNoFrameIsNotSent(t *testing.T) {

@@ -20,7 +20,8 @@
 // [Client] sends requests of any number of callers and hands each its answer.
 // Two goroutines serve a connection: one reads, one writes. What callers queue
 // while a write is in progress, or while the writer yields the processor once,
-// goes out in one write; a lone caller's request is written at once.
+// goes out in one write; a lone caller writes its request itself, which spares it
+// a quarter of the round trip on loopback.
 //
 // [Serve] reads requests and hands each to a [Handler] on its own goroutine, the
 // only one of an idle connection. The handler answers at once, or goes on

@@ -68,46 +68,52 @@ func (o *outbox) fullLocked() <-chan struct{} {
 // already. yield, asked before each write, says that others are likely to queue
 // something in a moment: then the processor is given up once for them.
 func (o *outbox) flush(yield func() bool) error {
+	for {
+		if more, err := o.turn(yield); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// turn writes once. more says that there is more to write, and nobody who does.
+func (o *outbox) turn(yield func() bool) (more bool, err error) {
 	o.mu.Lock()
 	if o.flushing || o.err != nil || len(o.buf) == 0 {
 		err := o.err
 		o.mu.Unlock()
-		return err
+		return false, err
 	}
 	o.flushing = true
-	for o.err == nil && len(o.buf) > 0 {
-		o.mu.Unlock()
-		if yield() {
-			runtime.Gosched()
-		}
-		o.mu.Lock()
-		buf, tails := o.buf, o.tails
-		o.buf, o.tails = o.spare[:0], nil
-		o.spare = nil
-		o.mu.Unlock()
+	o.mu.Unlock()
+	if yield() {
+		runtime.Gosched()
+	}
+	o.mu.Lock()
+	buf, tails := o.buf, o.tails
+	o.buf, o.tails = o.spare[:0], nil
+	o.spare = nil
+	o.mu.Unlock()
 
-		err := o.write(buf, tails)
+	err = o.write(buf, tails)
 
-		o.mu.Lock()
-		o.queued -= len(buf)
-		for _, t := range tails {
-			o.queued -= len(t.b)
-		}
-		if cap(buf) <= keepBuffer {
-			o.spare = buf[:0]
-		}
-		if err != nil && o.err == nil {
-			o.err = err
-		}
-		if o.room != nil && (o.err != nil || o.queued < o.limit) {
-			close(o.room)
-			o.room = nil
-		}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queued -= len(buf)
+	for _, t := range tails {
+		o.queued -= len(t.b)
+	}
+	if cap(buf) <= keepBuffer {
+		o.spare = buf[:0]
+	}
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	if o.room != nil && (o.err != nil || o.queued < o.limit) {
+		close(o.room)
+		o.room = nil
 	}
 	o.flushing = false
-	err := o.err
-	o.mu.Unlock()
-	return err
+	return len(o.buf) > 0, o.err
 }
 
 // fail makes every later flush and sender return err.
