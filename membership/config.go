@@ -55,7 +55,8 @@ type Config struct {
 	RejoinFanout int
 	// PushPullInterval is the time between two exchanges of whole tables
 	// with a random member, in a cluster of up to 64; it grows in proportion
-	// beyond. 100 ms to 1 h, default 30 s.
+	// beyond. After an exchange that held news the next few come sooner.
+	// 100 ms to 1 h, default 30 s.
 	PushPullInterval time.Duration
 	// PushPullTimeout is how long the driver lets a push-pull take. 10 ms to
 	// 1 min, default 3 s.

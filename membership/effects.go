@@ -1,7 +1,8 @@
 package membership
 
 // Effects is what a step wants done. The caller owns it, carries it out and
-// reuses it; nothing in it aliases the machine's state.
+// reuses it; nothing in it aliases what the machine will change. (The tags of
+// members in messages are shared with the table, which never changes a map.)
 type Effects struct {
 	Packets   []Packet
 	PushPulls []PushPullCall

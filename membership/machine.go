@@ -36,6 +36,8 @@ type Machine struct {
 	tableFull bool
 	// warnings is how many accusations of a table may still be passed on.
 	warnings int
+	// joined counts who became live.
+	joined uint64
 
 	seq     uint32
 	scratch []byte
@@ -56,7 +58,8 @@ func New(cfg Config) (*Machine, error) {
 }
 
 // Step takes one message that came from a peer address: a datagram's, or a
-// PushPull request, whose answer is appended to out.Replies.
+// PushPull request, whose answer is appended to out.Replies. The message is
+// the machine's from then on.
 func (m *Machine) Step(now time.Time, from string, msg Message, out *Effects) {
 	m.begin(now)
 	if m.yielded {

@@ -56,6 +56,7 @@ func (m *Machine) welcome(now time.Time, r *row) {
 		p.nextProbe = now.Add(m.fraction(m.cfg.ProbeInterval))
 	}
 	m.scheduleExchange(now)
+	m.joined++
 }
 
 // fraction draws a part of d, so that members who start together do not stay

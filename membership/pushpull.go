@@ -22,6 +22,9 @@ const (
 	// periodic push-pulls holds. Tables grow with the cluster; beyond, the
 	// interval grows too, so that the bytes a second do not.
 	exchangeScale = 64
+	// exchangeSoon is by how much the first interval after news is shorter
+	// than the usual one. Each following one is twice as long.
+	exchangeSoon = 16
 )
 
 // exchange is everything about whole tables: join, rejoin, and the slow
@@ -39,7 +42,9 @@ type exchange struct {
 	nextRejoin time.Time
 
 	nextExchange time.Time
-	nextGreet    time.Time
+	// eager shortens the interval; it is halved until it is 1.
+	eager     time.Duration
+	nextGreet time.Time
 }
 
 type call struct {
@@ -128,10 +133,27 @@ func (m *Machine) scheduleRejoin(now time.Time) {
 
 // scheduleExchange sets the time of the next periodic push-pull.
 func (m *Machine) scheduleExchange(now time.Time) {
-	if m.tables.nextExchange.IsZero() && !m.left {
-		every := m.cfg.PushPullInterval * time.Duration(len(m.table.live)/exchangeScale+1)
-		m.tables.nextExchange = now.Add(every/2 + m.fraction(every))
+	x := &m.tables
+	if !x.nextExchange.IsZero() || m.left {
+		return
 	}
+	every := m.cfg.PushPullInterval
+	if x.eager > 1 {
+		every /= x.eager
+		x.eager /= 2
+	} else {
+		every *= time.Duration(len(m.table.live)/exchangeScale + 1)
+	}
+	x.nextExchange = now.Add(every/2 + m.fraction(every))
+}
+
+// expectMore makes the next exchanges come soon: a table held news, so there
+// may be more. When many start at once each is given the table of a moment,
+// and what is told meanwhile goes to those who were known by then.
+func (m *Machine) expectMore(now time.Time) {
+	m.tables.eager = exchangeSoon
+	m.tables.nextExchange = time.Time{}
+	m.scheduleExchange(now)
 }
 
 // tickExchange makes the calls that are due.
@@ -294,7 +316,7 @@ func (m *Machine) merge(now time.Time, from string, msg *PushPull, out *Effects)
 		m.refuse(from, fmt.Errorf("push-pull from our own instance: %w", ErrMalformed), out)
 		return false
 	}
-	alone := len(m.table.live) == 0
+	alone, joined := len(m.table.live) == 0, m.joined
 	m.warnings = maxWarnings
 	for _, c := range msg.Members {
 		if r := m.hear(now, from, c, byTable, out); r == m.self {
@@ -310,6 +332,9 @@ func (m *Machine) merge(now time.Time, from string, msg *PushPull, out *Effects)
 			m.gossip.remove(r)
 		}
 		m.tell(now, m.self)
+	}
+	if m.joined != joined {
+		m.expectMore(now)
 	}
 	m.handOut(msg.From, msg.Payload, out)
 	return refuted

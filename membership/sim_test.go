@@ -38,6 +38,7 @@ type world struct {
 	lost, duplicated, refused       int
 	failures, suspicions, joins     int
 	onEvent                         func(*node, Event)
+	mayYield                        bool // two processes share a name
 }
 
 // node is a place where processes live, one after the other.
@@ -82,6 +83,15 @@ func (q *eventQueue) Pop() any {
 	old[len(old)-1] = event{}
 	*q = old[:len(old)-1]
 	return last
+}
+
+// seeds is how many seeds a simulation runs of n. The race detector makes them
+// ten times slower and finds nothing in one goroutine.
+func seeds(n int) int {
+	if raceEnabled {
+		return max(1, n/10)
+	}
+	return n
 }
 
 var simStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -257,7 +267,7 @@ func (n *node) carryOut() {
 	w := n.w
 	for _, e := range n.out.Events {
 		w.logf("%s %s %s %s %v\n", n.name, e.Kind, e.Member.Name, e.Probe, e.Err)
-		if e.Kind == EventBadMessage || e.Kind == EventTableFull || e.Fatal {
+		if e.Kind == EventBadMessage || e.Kind == EventTableFull || e.Fatal && !w.mayYield {
 			require.Fail(w.t, "no such event may be", "%s: %+v", n.name, e)
 		}
 		switch e.Kind {
@@ -288,180 +298,6 @@ func (n *node) carryOut() {
 	n.out.Reset()
 }
 
-// datagram carries one packet, as bytes.
-func (w *world) datagram(n *node, p Packet) {
-	b := p.Msg.AppendTo(nil)
-	if len(b) > 1100 || p.To == n.addr {
-		require.Fail(w.t, "no such packet may be sent", "%d bytes from %s to %s", len(b), n.addr, p.To)
-	}
-	w.datagrams++
-	w.datagramBytes += len(b)
-	w.log(n.name, p.To, b)
-	if w.blocked[[2]string{n.addr, p.To}] || w.rng.Float64() < w.loss {
-		w.lost++
-		return
-	}
-	copies := 1
-	if w.rng.Float64() < w.dup {
-		w.duplicated++
-		copies = 2
-	}
-	for range copies {
-		w.at(w.delay(), func() {
-			to := w.nodeAt(p.To)
-			if to == nil {
-				return
-			}
-			to.step(func() {
-				msg, err := ParseDatagram(b)
-				require.NoError(w.t, err)
-				to.machine.Step(w.now, n.addr, msg, &to.out)
-			})
-		})
-	}
-}
-
-// call carries a push-pull there and back. Without an answer it fails, at
-// once when nobody listens, else by its time-out.
-func (w *world) call(n *node, c PushPullCall) {
-	w.calls++
-	machine, ended := n.machine, false
-	end := func(f func(m *Machine)) {
-		if ended || n.machine != machine {
-			return
-		}
-		ended = true
-		n.step(func() { f(n.machine) })
-	}
-	fail := func() { end(func(m *Machine) { m.Failed(w.now, c.ID, false, &n.out) }) }
-	w.at(machine.cfg.PushPullTimeout, fail)
-
-	req := c.Req.AppendTo(nil)
-	w.log(n.name, c.To, req)
-	if w.blocked[[2]string{n.addr, c.To}] {
-		return
-	}
-	w.at(w.delay(), func() {
-		to := w.nodeAt(c.To)
-		if to == nil || to.machine == nil {
-			w.refused++
-			fail()
-			return
-		}
-		to.step(func() {
-			msg, err := ParsePushPull(req)
-			require.NoError(w.t, err)
-			to.machine.Step(w.now, n.addr, msg, &to.out)
-			require.Len(w.t, to.out.Replies, 1)
-			reply := to.out.Replies[0].Msg.AppendTo(nil)
-			if w.blocked[[2]string{to.addr, n.addr}] {
-				return
-			}
-			w.at(w.delay(), func() {
-				end(func(m *Machine) {
-					msg, err := ParsePushPull(reply)
-					require.NoError(w.t, err)
-					m.Answered(w.now, c.ID, msg, &n.out)
-				})
-			})
-		})
-	})
-}
-
-// check holds after every step. It allocates next to nothing, as it runs
-// millions of times.
-func (n *node) check() {
-	t, m := n.w.t, n.machine
-	if n.steps++; n.steps%(len(m.table.all)/8+1) == 0 { // its cost grows with the table
-		require.NoError(t, checkTable(m))
-	}
-	if !m.left && m.self.State != Alive {
-		require.Equal(t, Alive, m.self.State, "a member is alive to itself")
-	}
-	if n.checked == m.Version() {
-		return
-	}
-	n.checked = m.Version()
-	// Claims only ever grow. A name may be forgotten once it is dead or left.
-	for name, old := range n.rows {
-		r, ok := m.table.byName[name]
-		if !ok {
-			require.False(t, old.State.live(), "%s forgot %s, which was %s", n.name, name, old.State)
-			delete(n.rows, name)
-			continue
-		}
-		if r.Compare(old) < 0 {
-			require.Fail(t, "a claim was taken back", "%s went from %+v to %+v", n.name, old, r.Member)
-		}
-	}
-	for _, r := range m.table.all {
-		n.rows[r.Name] = r.Member
-	}
-}
-
-// checkTable verifies every index against the rows.
-func checkTable(m *Machine) error {
-	live, dead, left, queued := 0, 0, 0, 0
-	for i, r := range m.table.all {
-		if r.allAt != i || m.table.byName[r.Name] != r || m.table.byInstance[r.Instance] != r {
-			return fmt.Errorf("%s: indexes", r.Name)
-		}
-		if r.size != memberSize(&r.Member) {
-			return fmt.Errorf("%s: size", r.Name)
-		}
-		if r.queued != nil {
-			queued++
-		}
-		if r == m.self {
-			if i != 0 || r.liveAt != -1 || r.gone != nil {
-				return fmt.Errorf("the own row is filed")
-			}
-			continue
-		}
-		if suspect := r.State == Suspect; suspect == r.suspectUntil.IsZero() || suspect != containsRow(m.suspect.rows, r) {
-			return fmt.Errorf("%s is %s, its suspicion ends %s", r.Name, r.State, r.suspectUntil)
-		}
-		switch r.State {
-		case Alive, Suspect:
-			live++
-			if m.table.live[r.liveAt] != r || r.gone != nil {
-				return fmt.Errorf("%s: not filed as live", r.Name)
-			}
-		case Dead:
-			dead++
-		case Left:
-			left++
-		}
-		if !r.State.live() && (r.liveAt != -1 || r.gone == nil) {
-			return fmt.Errorf("%s: filed as live", r.Name)
-		}
-	}
-	rows := len(m.table.all)
-	switch {
-	case len(m.table.byName) != rows || len(m.table.byInstance) != rows:
-		return fmt.Errorf("%d rows, %d names, %d instances", rows, len(m.table.byName), len(m.table.byInstance))
-	case len(m.table.live) != live || m.table.dead.Len() != dead || m.table.left.Len() != left:
-		return fmt.Errorf("live, dead or left are miscounted")
-	case m.gossip.pending != queued:
-		return fmt.Errorf("%d queued, %d counted", queued, m.gossip.pending)
-	case queued > 0 && m.gossip.nextRound.IsZero():
-		return fmt.Errorf("%d queued, and no round of gossip", queued)
-	case rows > MaxMembers || dead > MaxDead || left > MaxLeft || len(m.tables.calls) > maxCalls || len(m.relays.open) > maxRelays:
-		return fmt.Errorf("past a limit: %d rows, %d dead, %d left, %d calls, %d relays", rows, dead, left, len(m.tables.calls), len(m.relays.open))
-	case m.left || m.yielded:
-		return nil
-	case live > 0 && m.prober.target == nil && m.prober.nextProbe.IsZero():
-		return fmt.Errorf("%d live, and no probe", live)
-	case live > 0 && m.tables.nextExchange.IsZero():
-		return fmt.Errorf("%d live, and no exchange", live)
-	case dead+len(m.tables.join) > 0 && m.tables.nextRejoin.IsZero():
-		return fmt.Errorf("%d dead, %d to join, and no rejoin", dead, len(m.tables.join))
-	case left > 0 && m.nextReap.IsZero():
-		return fmt.Errorf("%d left, and no reaping", left)
-	}
-	return nil
-}
-
 // running returns the nodes with a process that has not left.
 func (w *world) running() []*node {
 	return slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n.machine == nil || n.machine.left })
@@ -490,6 +326,9 @@ func (w *world) agreed() error {
 
 func (w *world) dump() string {
 	var b strings.Builder
+	if len(w.nodes) > 10 {
+		return ""
+	}
 	for _, n := range w.nodes {
 		if n.machine == nil {
 			fmt.Fprintf(&b, "%s: no process\n", n.name)
@@ -502,21 +341,6 @@ func (w *world) dump() string {
 	}
 	return b.String()
 }
-
-// partition cuts the links between the groups, both ways or only from the
-// first to the second.
-func (w *world) partition(a, b []*node, oneWay bool) {
-	for _, x := range a {
-		for _, y := range b {
-			w.blocked[[2]string{x.addr, y.addr}] = true
-			if !oneWay {
-				w.blocked[[2]string{y.addr, x.addr}] = true
-			}
-		}
-	}
-}
-
-func (w *world) heal() { clear(w.blocked) }
 
 // startAll starts every node and waits until all see all.
 func (w *world) startAll() {

@@ -12,7 +12,7 @@ import (
 
 var (
 	simSeed      = flag.Uint64("seed", 0, "run the one simulated history of this seed")
-	simHistories = flag.Int("histories", 200, "how many simulated histories to run")
+	simHistories = flag.Int("histories", seeds(200), "how many simulated histories to run")
 )
 
 // settle is how long after the last fault all must agree: the rejoin, and
@@ -113,16 +113,12 @@ func (w *world) stopFaults() {
 }
 
 func TestSimulationLiveMembersAgreeOnceFaultsStop(t *testing.T) {
-	seeds := make([]uint64, 0, *simHistories)
+	first, last := uint64(1), uint64(*simHistories)
 	if *simSeed != 0 {
-		seeds = append(seeds, *simSeed)
-	} else {
-		for i := range *simHistories {
-			seeds = append(seeds, uint64(i+1))
-		}
+		first, last = *simSeed, *simSeed
 	}
 	var struck struct{ lost, duplicated, refused, failures, suspicions int }
-	for _, seed := range seeds {
+	for seed := first; seed <= last; seed++ {
 		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			w := history(t, seed)
 			struck.lost += w.lost
@@ -135,7 +131,7 @@ func TestSimulationLiveMembersAgreeOnceFaultsStop(t *testing.T) {
 			t.Fatalf("replay: go test ./membership -run Simulation -seed %d", seed)
 		}
 	}
-	t.Logf("seeds %d to %d; %+v", seeds[0], seeds[len(seeds)-1], struck)
+	t.Logf("seeds %d to %d; %+v", first, last, struck)
 	if *simSeed == 0 && *simHistories >= 50 { // the faults did strike
 		require.NotZero(t, struck.lost)
 		require.NotZero(t, struck.duplicated)
@@ -146,7 +142,7 @@ func TestSimulationLiveMembersAgreeOnceFaultsStop(t *testing.T) {
 }
 
 func TestSimulationIsTheSameForTheSameSeed(t *testing.T) {
-	for seed := uint64(1); seed <= 5; seed++ {
+	for seed := range uint64(seeds(5)) {
 		a, b := history(t, seed), history(t, seed)
 		require.Equal(t, a.sum(), b.sum(), "seed %d", seed)
 		require.NotEqual(t, a.sum(), history(t, seed+100).sum())
@@ -158,8 +154,8 @@ func TestPartitionsOfAnyLengthHealWithinTenSeconds(t *testing.T) {
 	for _, size := range []int{2, 3, 5, 9} {
 		for _, oneWay := range []bool{false, true} {
 			for _, length := range lengths {
-				for seed := uint64(1); seed <= 6; seed++ {
-					if length > time.Hour && (seed > 1 || size > 3) {
+				for seed := range uint64(seeds(6)) {
+					if length > time.Hour && (seed > 0 || size > 3) {
 						continue
 					}
 					t.Run(fmt.Sprintf("size=%d/oneway=%v/length=%s/seed=%d", size, oneWay, length, seed), func(t *testing.T) {
@@ -186,7 +182,7 @@ func TestPartitionsOfAnyLengthHealWithinTenSeconds(t *testing.T) {
 }
 
 func TestAPartitionHealsAmongManyDeadNames(t *testing.T) {
-	for seed := uint64(1); seed <= 6; seed++ {
+	for seed := range uint64(seeds(3)) {
 		w := newWorld(t, seed, 32)
 		w.startAll()
 		for _, n := range w.nodes[4:] { // crashed for good
@@ -195,7 +191,7 @@ func TestAPartitionHealsAmongManyDeadNames(t *testing.T) {
 		w.runFor(time.Minute)
 		require.NoError(t, w.agreed())
 		w.partition(w.nodes[:2], w.nodes[2:4], false)
-		w.runFor(10 * time.Minute)
+		w.runFor(3 * time.Minute)
 		require.Error(t, w.agreed())
 		w.heal()
 		w.runUntil(10*time.Second, "heal", w.agreed)
@@ -203,10 +199,14 @@ func TestAPartitionHealsAmongManyDeadNames(t *testing.T) {
 }
 
 func TestALargeClusterHeals(t *testing.T) {
-	for seed, cut := range []int{1, 50} {
-		w := newWorld(t, uint64(seed), 100)
+	size := 100
+	if raceEnabled {
+		size = 30
+	}
+	for seed, cut := range []int{1, size / 2} {
+		w := newWorld(t, uint64(seed), size)
 		for _, n := range w.nodes {
-			n.join = []string{w.nodes[0].addr, w.nodes[99].addr}
+			n.join = []string{w.nodes[0].addr, w.nodes[size-1].addr}
 		}
 		w.startAll()
 		w.partition(w.nodes[:cut], w.nodes[cut:], false)
@@ -240,18 +240,17 @@ func TestModestLossKillsNobody(t *testing.T) {
 
 func TestACrashIsNoticedByAllInAboutFiveSeconds(t *testing.T) {
 	var total time.Duration
-	const runs = 50
-	for seed := uint64(1); seed <= runs; seed++ {
+	runs := seeds(50)
+	for seed := range uint64(runs) {
 		w := newWorld(t, seed, 3)
 		w.startAll()
 		w.runFor(time.Duration(w.rng.IntN(5000)) * time.Millisecond)
 		w.nodes[seed%3].crash()
 		total += w.runUntil(9*time.Second, "crash", w.agreed)
 	}
-	mean := total / runs
+	mean := total / time.Duration(runs)
 	t.Logf("mean %s over %d seeds", mean, runs)
-	require.Greater(t, mean, 4*time.Second)
-	require.Less(t, mean, 6*time.Second)
+	require.InDelta(t, 5, mean.Seconds(), 1)
 }
 
 func TestARestartUnderTheSameNameSupersedes(t *testing.T) {

@@ -16,8 +16,9 @@ import (
 // TestTranscripts plays the dialogues in testdata/*.txt with one machine;
 // -rewrite records them anew. The commands:
 //
-//	machine [name=a] [instance=1] [started=100] [payload=p]
-//	    a new machine, alone, at time 0
+//	machine [name=a] [instance=1] [started=100] [payload=p] [exchange=1h]
+//	    a new machine, alone, at time 0; the interval of periodic exchanges
+//	    is long, as they would run through every dialogue
 //	step from=ADDR
 //	    one message a line, as printed in the output
 //	advance D
@@ -106,14 +107,17 @@ func (s *script) run(d *datadriven.TestData) string {
 }
 
 func (s *script) machine(d *datadriven.TestData) {
-	name, payload, instance, started := "a", "", uint64(1), int64(100)
+	name, payload, exchange, instance, started := "a", "", "1h", uint64(1), int64(100)
 	d.MaybeScanArgs(s.t, "name", &name)
 	d.MaybeScanArgs(s.t, "instance", &instance)
 	d.MaybeScanArgs(s.t, "started", &started)
 	d.MaybeScanArgs(s.t, "payload", &payload)
+	d.MaybeScanArgs(s.t, "exchange", &exchange)
+	every, err := time.ParseDuration(exchange)
+	require.NoError(s.t, err)
 	m, err := New(Config{
-		Self:    Member{Name: name, Instance: instance, Started: started, PeerAddr: name + ":1"},
-		Rand:    rand.New(rand.NewPCG(1, 1)),
+		Self: Member{Name: name, Instance: instance, Started: started, PeerAddr: name + ":1"},
+		Rand: rand.New(rand.NewPCG(1, 1)), PushPullInterval: every,
 		Payload: func() []byte { return []byte(payload) },
 	})
 	require.NoError(s.t, err)
