@@ -15,8 +15,9 @@ type Machine struct {
 	table table
 	self  *row
 
-	// born is the time of the first step; rivals.go judges by it.
-	born time.Time
+	// born is the time of the first step, by which rivals.go judges; stepped
+	// that of the last.
+	born, stepped time.Time
 	// left is set by Leave, yielded when the name was given up.
 	left, yielded bool
 
@@ -131,11 +132,16 @@ func (m *Machine) begin(now time.Time) {
 		m.born = now
 	}
 	m.tableFull = false
-	due := m.NextDeadline()
-	if due.IsZero() {
+	since := m.NextDeadline()
+	if since.IsZero() {
+		m.stepped = now
 		return
 	}
-	if late := now.Sub(due); late > m.cfg.ProbeInterval {
+	if since.Before(m.stepped) {
+		since = m.stepped // overdue, but awake: messages are served before the tick
+	}
+	m.stepped = now
+	if late := now.Sub(since); late > m.cfg.ProbeInterval {
 		m.prober.abandon(now)
 		m.suspect.postpone(late + m.cfg.ProbeInterval)
 	}

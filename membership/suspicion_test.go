@@ -49,6 +49,22 @@ func TestAnAccusationAtTheLastIncarnationIsRefuted(t *testing.T) {
 	require.Equal(t, uint64(victim.Self().Started), victim.Self().Incarnation)
 }
 
+// A member that woke up serves what waited for it before it ticks; the time
+// that it slept is given back once, not once a message.
+func TestTheTimeSleptThroughIsGivenBackOnce(t *testing.T) {
+	m, out := among(t, 3, nil)
+	hears(m, simStart, with(others(3)[1], func(m *Member) { m.State = Suspect }), out)
+	require.Equal(t, simStart.Add(3*time.Second), m.suspect.next())
+	due, woke := m.NextDeadline(), simStart.Add(time.Minute)
+	for range 100 {
+		hears(m, woke, others(3)[2], out)
+	}
+	slept := woke.Sub(due)
+	require.Equal(t, simStart.Add(3*time.Second+slept+time.Second), m.suspect.next())
+	tickUntil(m, m.suspect.next(), out)
+	require.Equal(t, Dead, m.table.byName["m0001"].State)
+}
+
 func TestAMemberThatWakesUpAccusesNobodyForWhatItSleptThrough(t *testing.T) {
 	for seed := range uint64(seeds(20)) {
 		w := newWorld(t, seed, 4)
