@@ -227,7 +227,7 @@ func (l *Loop) Join(ctx context.Context, addrs []string) error {
 }
 
 // Leave tells the others that this member leaves, and returns when that is
-// done: within a second, at the default intervals, however many listen. The
+// done: about a second at the default intervals, whoever listens. The
 // loop goes on answering until Close.
 func (l *Loop) Leave(ctx context.Context) error {
 	if err := l.do(ctx, func(now time.Time) { l.machine.Leave(now, &l.out) }); err != nil {

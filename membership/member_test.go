@@ -75,7 +75,8 @@ func TestAMemberIsRefusedForEverythingThatIsWrongWithIt(t *testing.T) {
 
 func TestNamesOfStatesAndEvents(t *testing.T) {
 	require.Equal(t, "alive suspect dead left state(9)", strings.Join([]string{
-		Alive.String(), Suspect.String(), Dead.String(), Left.String(), State(9).String()}, " "))
+		Alive.String(), Suspect.String(), Dead.String(), Left.String(), State(9).String(),
+	}, " "))
 	for k := EventJoined; k <= EventTableFull; k++ {
 		require.NotEqual(t, "unknown", k.String())
 	}

@@ -64,9 +64,8 @@ func TestJoinAddressesAndCallsAreBounded(t *testing.T) {
 	// Nobody answers, and the driver forgets to say so: at most 16 calls are
 	// open, and every address gets its turn.
 	called := make(map[string]bool)
-	now := simStart
 	for range 1000 {
-		now = m.NextDeadline()
+		now := m.NextDeadline()
 		m.Tick(now, out)
 		require.LessOrEqual(t, len(m.tables.calls), maxCalls)
 		for _, c := range out.PushPulls {
@@ -124,9 +123,8 @@ func TestNewsInATableIsFollowedByExchangesSoonThenLessOften(t *testing.T) {
 	m, out := among(t, 1, nil)
 	b := others(1)[0]
 	var at []time.Duration
-	now := simStart
 	for len(at) < 7 {
-		now = m.NextDeadline()
+		now := m.NextDeadline()
 		m.Tick(now, out)
 		for _, p := range out.Packets {
 			if probe, ok := p.Msg.(*Probe); ok {
