@@ -94,7 +94,7 @@ func measureRound(ctx context.Context, o roundOptions) (figures []figure, err er
 	}
 	for _, r := range results {
 		figures = append(figures,
-			figure{"round", "the first dialogue's own bytes, both ways", float64(r.BytesSent + r.BytesReceived), "B"},
+			figure{"round", "bytes of the first dialogue, both ways", float64(r.BytesSent + r.BytesReceived), "B"},
 			figure{"round", "entries that the first one moved, both ways", float64(r.EntriesSent + r.EntriesReceived), ""})
 	}
 	return figures, nil
