@@ -481,8 +481,10 @@ func TestShutdownLetsHandlersFinish(t *testing.T) {
 	for _, over := range overBoth {
 		t.Run(over, func(t *testing.T) {
 			last := strings.Repeat("last words ", 50_000)
+			began := make(chan struct{}, 1)
 			l := serveClients(t, authOf(t, auth.Config{}), func(c *ClientConfig) {
 				c.Handler = func(ctx context.Context, s ClientSession, rw io.ReadWriteCloser) {
+					began <- struct{}{}
 					<-s.Draining
 					if ctx.Err() == nil {
 						io.WriteString(rw, last)
@@ -493,6 +495,7 @@ func TestShutdownLetsHandlersFinish(t *testing.T) {
 			require.NoError(t, err)
 			_, err = io.WriteString(c, "request")
 			require.NoError(t, err)
+			receive(t, began)
 			down := make(chan error, 1)
 			go func() { down <- l.Shutdown(patience(t)) }()
 			said, err := io.ReadAll(c)
@@ -512,9 +515,10 @@ func TestShutdownLetsHandlersFinish(t *testing.T) {
 func TestShutdownDoesNotWaitForever(t *testing.T) {
 	for _, over := range overBoth {
 		t.Run(over, func(t *testing.T) {
-			ended := make(chan error, 1)
+			began, ended := make(chan struct{}, 1), make(chan error, 1)
 			l := serveClients(t, authOf(t, auth.Config{}), func(c *ClientConfig) {
 				c.Handler = func(ctx context.Context, _ ClientSession, rw io.ReadWriteCloser) {
+					began <- struct{}{}
 					_, err := io.Copy(io.Discard, rw)
 					ended <- errors.Join(err, ctx.Err())
 				}
@@ -523,6 +527,7 @@ func TestShutdownDoesNotWaitForever(t *testing.T) {
 			require.NoError(t, err)
 			_, err = io.WriteString(c, "x")
 			require.NoError(t, err)
+			receive(t, began)
 			ctx, cancel := context.WithCancelCause(context.Background())
 			cancel(errors.New("no time"))
 			require.ErrorContains(t, l.Shutdown(ctx), "no time")

@@ -54,13 +54,16 @@ func (c quicCloser) shut() {
 func (l *ClientListener) serveQUIC(q *quic.Conn) {
 	k := knockOf(q)
 	defer k.release()
+	if !k.take() {
+		return // it ended before we came to it
+	}
 	first, session, err := l.proveQUIC(q, k)
 	if err != nil {
-		l.quicGate.failed(k, err)
+		l.quicGate.failed(k.remote, err)
 		auth.CloseQUIC(q, listenerError(err))
 		return
 	}
-	k.passed()
+	k.release()
 	leave, ok := l.enter(quicCloser{q}, &l.overQUIC)
 	if !ok {
 		quicCloser{q}.shut()

@@ -54,7 +54,7 @@ func (g *gate) askRetry(net.Addr) bool {
 type knock struct {
 	release func()
 	remote  string
-	told    atomic.Bool // its failure has been noted
+	told    atomic.Bool // somebody notes its failure, or has
 }
 
 type knockKey struct{}
@@ -72,7 +72,9 @@ func (g *gate) connContext(ctx context.Context, info *quic.ClientInfo) (context.
 	k := &knock{release: release, remote: info.RemoteAddr.String()}
 	context.AfterFunc(ctx, func() {
 		k.release()
-		g.failed(k, context.Cause(ctx))
+		if k.take() {
+			g.failed(k.remote, context.Cause(ctx))
+		}
 	})
 	return context.WithValue(ctx, knockKey{}, k), nil
 }
@@ -92,20 +94,17 @@ func (g *gate) turnAway(remote string) {
 // firstFlight is how far apart the packets of one first flight may arrive.
 const firstFlight = 50 * time.Millisecond
 
-// failed notes how a handshake ended, unless that has been done.
-func (g *gate) failed(k *knock, err error) {
-	if k.told.Swap(true) || g.closed.Load() {
-		return
+// failed notes how a handshake ended.
+func (g *gate) failed(remote string, err error) {
+	if !g.closed.Load() {
+		g.refusals.note(asListener, remote, listenerError(err))
 	}
-	g.refusals.note(asListener, k.remote, listenerError(err))
 }
 
-// passed gives the place back after the proof; what ends the connection later
-// is no refusal.
-func (k *knock) passed() {
-	k.told.Store(true)
-	k.release()
-}
+// take is called by whoever goes on with a connection when TLS is up. If it
+// returns true, the caller tells how the handshake ends: what the connection
+// itself ends with may only be how the other end took the refusal.
+func (k *knock) take() bool { return !k.told.Swap(true) }
 
 func knockOf(conn *quic.Conn) *knock {
 	k, _ := conn.Context().Value(knockKey{}).(*knock) // set for every accepted one

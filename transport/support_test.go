@@ -65,7 +65,12 @@ func (r *recorder) HandleStream(_ context.Context, from Peer, kind byte, s Strea
 	}
 }
 
-func (r *recorder) PeerGone(p Peer) { r.gone <- p }
+func (r *recorder) PeerGone(p Peer) {
+	select {
+	case r.gone <- p:
+	default:
+	}
+}
 
 // counter counts refusals by reason.
 type counter struct {

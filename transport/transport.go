@@ -257,16 +257,19 @@ func (t *Transport) acceptPeers() {
 func (t *Transport) acceptPeer(q *quic.Conn) {
 	k := knockOf(q)
 	defer k.release()
+	if !k.take() {
+		return // it ended before we came to it
+	}
 	hello, err := t.proveIncoming(q)
 	if err != nil {
-		t.gate.failed(k, err)
+		t.gate.failed(k.remote, err)
 		auth.CloseQUIC(q, listenerError(err))
 		return
 	}
-	k.passed()
+	k.release()
 	c := newConn(t, q, hello, false)
 	if err := t.register(c, ""); err != nil {
-		t.refusals.note(asListener, k.remote, err)
+		t.gate.failed(k.remote, err)
 		auth.CloseQUIC(q, err)
 	}
 }
