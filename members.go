@@ -2,7 +2,9 @@ package gokv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tochemey/gokv/client/wire"
@@ -88,15 +90,32 @@ func (s memberSender) SendDatagram(addr string, b []byte) { s.node.transport.Sen
 func (s memberSender) PushPull(ctx context.Context, addr string, req []byte) ([]byte, error) {
 	stream, _, err := s.node.transport.OpenStream(ctx, addr, transport.Main, streamPushPull)
 	if err != nil {
+		if errors.Is(err, transport.ErrSelf) {
+			return nil, fmt.Errorf("%w: %s", membership.ErrSelf, addr)
+		}
+		s.node.unreached(ctx, addr, err)
 		return nil, err
 	}
 	answer, err := exchange(ctx, stream, req)
 	if err != nil {
 		stream.Abort()
+		s.node.unreached(ctx, addr, err)
 		return nil, err
 	}
 	s.node.hangUp(stream)
 	return answer, nil
+}
+
+// unreached counts, and tells now and then, that a configured peer that has
+// not answered yet did not answer again.
+func (n *Node) unreached(ctx context.Context, addr string, err error) {
+	if errors.Is(ctx.Err(), context.Canceled) || !n.isWired() || !slices.Contains(n.members.Unanswered(), addr) {
+		return
+	}
+	n.metrics.discovery.WithLabelValues(providerStatic).Inc()
+	if n.joins.Allow() {
+		n.log.Warn("a peer to join does not answer; it is asked again", "addr", addr, "error", err, "ready", n.Ready())
+	}
 }
 
 // memberDelegate is what the membership's loop tells the node.

@@ -32,6 +32,7 @@ type metrics struct {
 	lag           prometheus.Histogram
 	probes        *prometheus.CounterVec
 	refused       *prometheus.CounterVec
+	discovery     *prometheus.CounterVec
 	badMessages   *prometheus.CounterVec
 	clockRefused  prometheus.Counter
 }
@@ -50,6 +51,8 @@ const (
 
 	phaseDigest  = "digest"
 	phaseEntries = "entries"
+
+	providerStatic = "static"
 
 	probeAck         = "ack"
 	probeIndirectAck = "indirect_ack"
@@ -99,6 +102,9 @@ func newMetrics() *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gokv_handshakes_refused_total", Help: "Handshakes refused, of peers and clients, by reason.",
 		}, []string{"reason"}),
+		discovery: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gokv_discovery_failures_total", Help: "Attempts to find or reach a first peer that failed, by provider.",
+		}, []string{"provider"}),
 		badMessages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gokv_bad_messages_total", Help: "Malformed messages from authenticated peers, by protocol; each changed nothing.",
 		}, []string{"protocol"}),
@@ -108,7 +114,7 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestDuration, m.connections, m.rounds, m.syncBytes, m.syncEntries, m.roundDuration,
-		m.pushEntries, m.pushDropped, m.lag, m.probes, m.refused, m.badMessages, m.clockRefused,
+		m.pushEntries, m.pushDropped, m.lag, m.probes, m.refused, m.discovery, m.badMessages, m.clockRefused,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -143,6 +149,7 @@ func newMetrics() *metrics {
 	for _, reason := range auth.Reasons() {
 		m.refused.WithLabelValues(reason)
 	}
+	m.discovery.WithLabelValues(providerStatic)
 	for _, protocol := range []string{"membership", "push", "round"} {
 		m.badMessages.WithLabelValues(protocol)
 	}

@@ -52,7 +52,10 @@ type Node struct {
 
 	wired  chan struct{} // closed when the parts above are all there
 	phase  atomic.Int32
-	badLog *rate.Limiter
+	writes sync.RWMutex  // read-held by a write from its admission to its end
+	badLog *rate.Limiter // malformed messages
+	odd    *rate.Limiter // refused entries
+	joins  *rate.Limiter // peers that could not be reached
 	tally  tally
 	fatal  chan error
 }
@@ -60,7 +63,7 @@ type Node struct {
 // tally holds what Status tells of rounds and lag.
 type tally struct {
 	equal, repaired, failed atomic.Uint64
-	lag                     atomic.Int64 // of the last version merged, in ns
+	lag                     atomic.Int64 // of the last version that a push brought, in ns
 }
 
 // A node's phases. Reads and writes are admitted only while it serves.
@@ -100,6 +103,7 @@ func NewNode(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, self: binary.BigEndian.Uint64(ids[:8]) | 1, metrics: newMetrics(),
 		wired: make(chan struct{}), fatal: make(chan error, 1), badLog: rate.NewLimiter(rate.Every(10*time.Second), 3),
+		odd: rate.NewLimiter(rate.Every(30*time.Second), 2), joins: rate.NewLimiter(rate.Every(10*time.Second), 3),
 	}
 	if n.cfg.Seed == 0 {
 		n.cfg.Seed = binary.BigEndian.Uint64(ids[8:16])
@@ -262,16 +266,19 @@ func (n *Node) becomeReady(reason string) {
 // done its first round, or is alone by configuration, and is not stopping.
 func (n *Node) Ready() bool { return n.phase.Load() == phaseServing }
 
-// Stop hands unpushed writes over, leaves the cluster, finishes the requests
-// in flight and releases everything. ctx bounds it; what was not done by then
-// is abandoned, and the error says so. A node that has stopped stays so, and
-// the answer is nil.
+// Stop takes no reads and writes any more, hands unpushed writes over, leaves
+// the cluster and releases everything. Until it has left, clients that ask are
+// told that the node is not ready, so that they go elsewhere. ctx bounds it;
+// what was not done by then is abandoned, and the error says so. A node that
+// has stopped stays so, and the answer is nil.
 func (n *Node) Stop(ctx context.Context) error {
-	switch was := n.phase.Swap(phaseDraining); was {
-	case phaseNew:
-		n.phase.Store(phaseStopped)
-		return nil
-	case phaseStopped:
+	// Writes that were admitted have ended once the lock is had: what they
+	// wrote is handed over with the rest.
+	n.writes.Lock()
+	was := n.phase.Swap(phaseDraining)
+	n.writes.Unlock()
+	switch was {
+	case phaseNew, phaseStopped:
 		n.phase.Store(phaseStopped)
 		return nil
 	case phaseDraining:
@@ -279,13 +286,6 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	n.log.Info("stopping")
 	var errs []error
-	if n.clients != nil {
-		// New requests are refused by now; those in flight end first, so that
-		// what they wrote is handed over too.
-		if err := n.clients.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("requests in flight: %w", err))
-		}
-	}
 	handover, cancel := context.WithTimeout(ctx, handoverTimeout)
 	if err := n.replication.drain(handover); err != nil {
 		errs = append(errs, fmt.Errorf("hand over unpushed writes: %w", err))
@@ -293,6 +293,11 @@ func (n *Node) Stop(ctx context.Context) error {
 	cancel()
 	if err := n.members.Leave(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("leave the cluster: %w", err))
+	}
+	if n.clients != nil {
+		if err := n.clients.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("requests in flight: %w", err))
+		}
 	}
 	n.close()
 	n.phase.Store(phaseStopped)

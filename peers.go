@@ -116,6 +116,15 @@ func (n *Node) observe(reading uint64) {
 	}
 }
 
+// warnRefused tells, now and then, that entries are not merged: members whose
+// clocks or limits differ do not converge, and somebody has to know.
+func (n *Node) warnRefused(what, peer string, entries int) {
+	if n.odd.Allow() {
+		n.log.Warn(what, "peer", peer, "entries", entries,
+			"because", "their versions are further ahead of the receiver's clock than max-clock-skew, or their values are over its max-value-size")
+	}
+}
+
 // badMessage counts what an authenticated peer should not have sent; it
 // changed nothing.
 func (n *Node) badMessage(protocol, peer string, err error) {

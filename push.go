@@ -98,6 +98,9 @@ func (p *pusher) push(push replica.Push) error {
 	}
 	p.buf = trimBuffer(p.buf)
 	p.r.node.observe(ack.Clock)
+	if ack.Refused > 0 {
+		p.r.node.warnRefused("a peer refused entries that this node pushed", p.name, int(ack.Refused))
+	}
 	return nil
 }
 
@@ -164,7 +167,11 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 				refused++
 			case merkle.Applied:
 				n.merged(lag)
+				n.tally.lag.Store(lag * int64(time.Millisecond))
 			}
+		}
+		if refused > 0 {
+			n.warnRefused("refused entries that a peer pushed", from.Name, int(refused))
 		}
 		n.metrics.pushEntries.WithLabelValues(directionReceived).Add(float64(len(frame.Entries)))
 		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused}.AppendTo(ack[:0])

@@ -173,6 +173,9 @@ func (n *Node) reportRound(role, reason string, rep roundReport) {
 		n.log.Debug("round failed", "role", role, "peer", rep.peer, "error", rep.err)
 		return
 	}
+	if rep.stats.Refused > 0 {
+		n.warnRefused("refused entries that a round brought", rep.peer, int(rep.stats.Refused))
+	}
 	n.log.Debug("round", "role", role, "peer", rep.peer, "reason", reason, "result", rep.result(), "converged", rep.stats.Converged,
 		"digest_bytes", rep.stats.DigestSent+rep.stats.DigestReceived,
 		"entries_sent", rep.stats.EntriesSent, "entries_received", rep.stats.EntriesReceived, "took", rep.took)

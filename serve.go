@@ -57,6 +57,10 @@ func (s server) HandleImmediate(ctx context.Context, req *wire.Request, resp *wi
 // Handle answers one request. It may be called from many goroutines.
 func (s server) Handle(ctx context.Context, req *wire.Request, resp *wire.Response) {
 	begin := time.Now()
+	if req.Op.Writes() {
+		s.node.writes.RLock()
+		defer s.node.writes.RUnlock()
+	}
 	if err := s.admit(req); err != nil {
 		refuse(resp, err)
 	} else if err := s.dispatch(ctx, req, resp); err != nil {

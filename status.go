@@ -63,7 +63,6 @@ func (n *Node) Sync(ctx context.Context) ([]wire.SyncInfo, error) {
 // was issued.
 func (n *Node) merged(lag int64) {
 	n.metrics.lag.Observe(float64(lag) / 1000)
-	n.tally.lag.Store(lag * int64(time.Millisecond))
 }
 
 // count notes how a round ended.

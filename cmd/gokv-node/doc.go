@@ -4,7 +4,7 @@
 // addresses and serves. Every setting is a flag, an environment variable and
 // a key of the YAML file that --config names; a flag beats the environment,
 // which beats the file. SIGTERM and SIGINT hand unpushed writes over, leave
-// the cluster, finish the requests in flight and exit 0; a second one ends
+// the cluster, finish the requests in flight and exit 0; a second SIGINT ends
 // the process at once.
 //
 // What cannot start says why in one line and exits 1; wrong use (an unknown

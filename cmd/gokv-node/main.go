@@ -24,6 +24,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitInterrupted is a shell's status for what SIGINT ended.
+	exitInterrupted = 130
 )
 
 func main() {
@@ -43,8 +45,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	o.Logger = o.logger(stderr)
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		stop()
+		// Supervisors may repeat a SIGTERM; only somebody at a terminal who
+		// asks twice wants the rest abandoned.
+		for s := range signals {
+			if s == os.Interrupt {
+				os.Exit(exitInterrupted)
+			}
+		}
+	}()
 
 	node, err := gokv.NewNode(o.Config)
 	if err != nil {
@@ -64,7 +80,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case <-ctx.Done():
 	case fatal = <-node.Fatal():
 	}
-	stop() // a second signal ends the process at once
 	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if err := errors.Join(fatal, node.Stop(stopping)); err != nil {

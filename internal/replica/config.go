@@ -21,6 +21,10 @@ const (
 	// misses a range once in 256, but writes that stream in, or versions that
 	// are refused until they are due, would repeat for ever.
 	maxAgain = 3
+	// From there on the wait doubles with each such round, up to this one (or
+	// the interval, if that is longer). What pushes lost is owed apart from it.
+	maxCalm      = 30 * time.Second
+	maxCalmShift = 16
 	// A failed round is tried again after 2^n times the first, at most the
 	// second, each spread by jitter over half to one and a half of itself.
 	retryFirst = 200 * time.Millisecond

@@ -54,7 +54,10 @@ type peer struct {
 	retryAt time.Time // backoff after failures: nothing but a request by hand starts earlier
 	fails   int       // failed rounds in a row
 	again   int       // complete rounds in a row with unequal roots
-	settled bool      // a round has been settled since it came up
+	// calmUntil is set by such rounds: a peer that refuses entries, for their
+	// clock or their size, would be sent them once an interval for ever.
+	calmUntil time.Time
+	settled   bool // a round has been settled since it came up
 }
 
 // New returns a machine without peers. It is ready if cfg.Alone says so.
@@ -135,6 +138,7 @@ func (m *Machine) PeerPayload(now time.Time, instance uint64, pl Payload, own me
 	p.ready = pl.Ready
 	if pl.Root == own {
 		p.differs, p.lost = false, false
+		p.calm()
 		// A node that is not ready yet needs its round all the same: it also
 		// brings the cluster's digest key and the peer's clock.
 		if m.ready && p.owed != ReasonAsked {

@@ -61,7 +61,8 @@ func (m *Machine) onFailed(now time.Time, p *peer, was activeRound) {
 }
 
 func (p *peer) onConverged(res RoundResult) {
-	p.fails, p.again, p.retryAt = 0, 0, time.Time{}
+	p.fails, p.retryAt = 0, time.Time{}
+	p.calm()
 	p.differs = false
 	p.settled = true
 	// What arose while our own round ran was owed afresh and stays. A round
@@ -75,6 +76,7 @@ func (m *Machine) onUnequal(now time.Time, p *peer, res RoundResult, was activeR
 	p.again++
 	if p.again >= maxAgain {
 		p.settled = true
+		p.calmUntil = now.Add(min(m.cfg.SyncInterval<<min(p.again-maxAgain, maxCalmShift), max(maxCalm, m.cfg.SyncInterval)))
 	}
 	if !res.Initiator {
 		m.differ(now, p) // to repeat it at once is the initiator's part
@@ -88,6 +90,9 @@ func (m *Machine) onUnequal(now time.Time, p *peer, res RoundResult, was activeR
 		m.differ(now, p)
 	}
 }
+
+// calm forgets that rounds with the peer came to no end.
+func (p *peer) calm() { p.again, p.calmUntil = 0, time.Time{} }
 
 // settle forgets what is owed: the peer has been shown to hold what we hold.
 func (p *peer) settle() {
@@ -181,7 +186,7 @@ func (m *Machine) nextDiffering(now time.Time) *peer {
 	}
 	var among []*peer
 	for _, p := range m.peers {
-		if p.up && p.differs && p.owed == ReasonNone && !p.retryAt.After(now) {
+		if p.up && p.differs && p.owed == ReasonNone && !p.retryAt.After(now) && !p.calmUntil.After(now) {
 			among = append(among, p)
 		}
 	}
@@ -208,11 +213,13 @@ func (m *Machine) NextDeadline() time.Time {
 		case p.owed != ReasonNone:
 			sooner(p.due)
 		case p.differs:
-			if p.retryAt.After(m.nextSync) {
-				sooner(p.retryAt)
-			} else {
-				sooner(m.nextSync)
+			next := m.nextSync
+			for _, t := range []time.Time{p.retryAt, p.calmUntil} {
+				if t.After(next) {
+					next = t
+				}
 			}
+			sooner(next)
 		}
 	}
 	return next

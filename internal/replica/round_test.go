@@ -256,3 +256,31 @@ func TestWhatIsAskedForIsNotTakenBackByWhatHappensMeanwhile(t *testing.T) {
 	got := r.roundDone(1, RoundResult{Initiator: true, Failed: true})
 	require.Equal(t, []RoundStart{{Peer: 2, Reason: ReasonAsked}}, got.Rounds)
 }
+
+// A peer that refuses an entry for its size never becomes equal: without this
+// the entry would be sent to it once an interval for ever.
+func TestAPeerThatNeverBecomesEqualIsAskedLessAndLess(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	r.payload(1, 1, 2)
+	var waits []time.Duration
+	for range 30 {
+		from := r.now
+		require.Len(t, r.tick().Rounds, 1)
+		waits = append(waits, r.now.Sub(from))
+		r.roundDone(1, RoundResult{Initiator: true})
+		r.payload(1, 1, 2)
+	}
+	require.LessOrEqual(t, waits[0], DefaultSyncInterval)
+	last := waits[len(waits)-1]
+	require.GreaterOrEqual(t, last, maxCalm/2)
+	require.LessOrEqual(t, last, maxCalm*3/2)
+
+	// What pushes lost is brought at once all the same.
+	r.write("k")
+	push := r.take().Pushes[0]
+	require.Equal(t, []RoundStart{{Peer: 1, Reason: ReasonPushFailed}}, r.pushDone(push, true).Rounds)
+	// And equal roots end the calm.
+	r.roundDone(1, RoundResult{Initiator: true, Converged: true})
+	require.Len(t, r.payload(1, 3, 4).Rounds, 1)
+}
