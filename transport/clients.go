@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -99,6 +100,9 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 		c.Need = []auth.Role{auth.RoleAdmin}
 	}
 	c.Need = slices.Clone(c.Need)
+	if err := c.Self.Validate(); err != nil {
+		return c, fmt.Errorf("transport: %w", err)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -121,6 +121,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Self.Addr == "" {
 		c.Self.Addr = c.Conn.LocalAddr().String()
 	}
+	if err := c.Self.Validate(); err != nil {
+		return c, fmt.Errorf("transport: %w", err)
+	}
 	return c, nil
 }
 

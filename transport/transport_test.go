@@ -209,6 +209,7 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{Config{Conn: pc, Handler: newRecorder()}, "no authenticator"},
 		{Config{Conn: pc, Auth: a}, "no handler"},
 		{Config{Conn: pc, Auth: a, Handler: newRecorder(), MaxPeers: -1}, "MaxPeers: -1 is negative"},
+		{Config{Conn: pc, Auth: a, Handler: newRecorder(), Self: auth.Hello{Name: strings.Repeat("n", 101)}}, "name is 101 bytes, the limit is 100"},
 	} {
 		_, err := Listen(c.cfg)
 		require.ErrorContains(t, err, c.want)

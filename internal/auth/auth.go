@@ -86,11 +86,8 @@ type Authenticator struct {
 // New reads what the configuration names. An error names the file, the line
 // and the limit.
 func New(cfg Config) (*Authenticator, error) {
-	if len(cfg.Cluster) > MaxCluster {
-		return nil, fmt.Errorf("cluster name is %d bytes, the limit is %d", len(cfg.Cluster), MaxCluster)
-	}
-	if !printable(cfg.Cluster) {
-		return nil, fmt.Errorf("cluster name %q: not printable UTF-8", cfg.Cluster)
+	if err := (Hello{Cluster: cfg.Cluster}).Validate(); err != nil {
+		return nil, err
 	}
 	files := 0
 	for _, f := range []string{cfg.CAFile, cfg.CertFile, cfg.KeyFile} {

@@ -28,6 +28,22 @@ type Hello struct {
 	Class    uint8  // dialler to listener: what the connection is for
 }
 
+// Validate reports what could not be told in a handshake.
+func (h Hello) Validate() error {
+	for _, f := range []struct {
+		name, value string
+		limit       int
+	}{{"cluster name", h.Cluster, MaxCluster}, {"name", h.Name, MaxName}, {"address", h.Addr, MaxAddr}} {
+		switch {
+		case len(f.value) > f.limit:
+			return fmt.Errorf("%s is %d bytes, the limit is %d", f.name, len(f.value), f.limit)
+		case !printable(f.value):
+			return fmt.Errorf("%s %q is not printable UTF-8", f.name, f.value)
+		}
+	}
+	return nil
+}
+
 func (a *Authenticator) fill(own Hello) (Hello, error) {
 	if own.Cluster == "" {
 		own.Cluster = a.cfg.Cluster
@@ -35,17 +51,7 @@ func (a *Authenticator) fill(own Hello) (Hello, error) {
 	if own.Instance == 0 {
 		own.Instance = a.cfg.Instance
 	}
-	switch {
-	case len(own.Cluster) > MaxCluster:
-		return own, fmt.Errorf("cluster name is %d bytes, the limit is %d", len(own.Cluster), MaxCluster)
-	case len(own.Name) > MaxName:
-		return own, fmt.Errorf("name is %d bytes, the limit is %d", len(own.Name), MaxName)
-	case len(own.Addr) > MaxAddr:
-		return own, fmt.Errorf("address is %d bytes, the limit is %d", len(own.Addr), MaxAddr)
-	case !printable(own.Cluster) || !printable(own.Name) || !printable(own.Addr):
-		return own, errors.New("cluster, name and address must be printable UTF-8")
-	}
-	return own, nil
+	return own, own.Validate()
 }
 
 // Accept runs the listener's side on the first stream of a connection and
