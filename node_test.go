@@ -228,3 +228,52 @@ func TestNodesThatStopTogetherDoNotWaitForEachOther(t *testing.T) {
 		require.NoError(t, <-errs, "a peer that left is not waited for")
 	}
 }
+
+func TestADrainingNodeAnswersThatItIsNotReady(t *testing.T) {
+	c := clustertest.Start(t, 2, func(_ string, cfg *gokv.Config) { cfg.ClientAddr = "127.0.0.1:0" })
+	ctx := within(t)
+	a := c.Node("a")
+	outside, err := client.New(client.Config{Addrs: []string{a.Addrs().Client}, Attempts: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, outside.Close()) }()
+	require.NoError(t, outside.Put(ctx, "k", nil))
+
+	c.Partition("a", "b")
+	c.Put("a", "unpushed", "v") // so that the hand-over takes until b is given up
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Stop(ctx) }()
+	require.Eventually(t, func() bool {
+		status, err := outside.Status(ctx)
+		return err == nil && !status.Ready
+	}, time.Minute, time.Millisecond)
+	require.ErrorIs(t, outside.Put(ctx, "late", nil), client.ErrNotReady)
+	_, err = outside.Get(ctx, "k")
+	require.ErrorIs(t, err, client.ErrNotReady)
+	if err := <-stopped; err != nil {
+		require.ErrorContains(t, err, "hand over unpushed writes")
+	}
+}
+
+func TestAPeerThatDoesNotAnswerIsCounted(t *testing.T) {
+	ctx := within(t)
+	node, err := gokv.NewNode(gokv.Config{
+		PeerAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0", Join: []string{"127.0.0.1:1"}, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	require.NoError(t, node.Start(ctx))
+	defer func() { require.NoError(t, node.Stop(ctx)) }()
+	require.Eventually(t, func() bool {
+		return !strings.Contains(body(t, node, "/metrics"), `gokv_discovery_failures_total{provider="static"} 0`)
+	}, time.Minute, 10*time.Millisecond)
+}
+
+func body(t *testing.T, node *gokv.Node, path string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + node.Addrs().HTTP + path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, resp.Body.Close()) }()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	http.DefaultClient.CloseIdleConnections()
+	return string(text)
+}
