@@ -23,7 +23,9 @@ func (l *ClientListener) listenQUIC() error {
 		ConnContext:         l.quicGate.connContext,
 	}
 	var err error
-	l.listener, err = l.quic.Listen(l.cfg.Auth.ServerTLS(auth.ALPNClient), quicConfig(int64(l.cfg.MaxStreams), clientWindow, false))
+	config := quicConfig(int64(l.cfg.MaxStreams), clientWindow, false)
+	config.MaxIdleTimeout = clientIdleTimeout
+	l.listener, err = l.quic.Listen(l.cfg.Auth.ServerTLS(auth.ALPNClient), config)
 	if err != nil {
 		return fmt.Errorf("listen for clients on %s: %w", l.cfg.UDP.LocalAddr(), err)
 	}

@@ -14,6 +14,11 @@ const (
 	// the membership's probes do, as long as there is a reason to.
 	idleTimeout = 5 * time.Minute
 
+	// clientIdleTimeout does so for clients. One that was killed sends no farewell
+	// over UDP and holds its place until then; one that was only idle dials again
+	// with its next call.
+	clientIdleTimeout = time.Minute
+
 	// packetSize is what every path that can carry QUIC takes (RFC 9000, section
 	// 14): it leaves room for tunnels on a path of 1,280 bytes, IPv6's least.
 	// quic-go raises it by probing where the path takes more.

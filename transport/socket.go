@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync/atomic"
 
+	"github.com/quic-go/quic-go"
 	"golang.org/x/net/ipv4"
 )
 
@@ -22,6 +23,12 @@ func counted(pc net.PacketConn, t *traffic) net.PacketConn {
 	}
 	return &plainSocket{PacketConn: pc, traffic: t}
 }
+
+// quic-go looks for these two; without them it reads and writes packet by packet.
+var _ interface {
+	quic.OOBCapablePacketConn
+	ReadBatch(ms []ipv4.Message, flags int) (int, error)
+} = (*udpSocket)(nil)
 
 type udpSocket struct {
 	*net.UDPConn

@@ -53,7 +53,8 @@ type Handler interface {
 	// context ends with the connection.
 	HandleStream(ctx context.Context, from Peer, kind byte, s Stream)
 	// PeerGone says that the last main connection with an instance has ended. A
-	// hint, no verdict: it may be idle, or back at the next datagram.
+	// hint, no verdict: it may be idle, or back at the next datagram. Close calls it
+	// too.
 	PeerGone(p Peer)
 }
 
