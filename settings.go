@@ -1,6 +1,7 @@
 package gokv
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -44,9 +45,9 @@ func (c *Config) Settings() []Setting {
 	}
 	*c = d
 	rows := []Setting{
-		{"name", "host name:peer port", "the member's `name`, one a live node", textValue(&c.Name)},
-		{"cluster", "", "the cluster's `name`; nodes of another never join", textValue(&c.Cluster)},
-		{"peer-addr", "", "UDP `host:port` for peers", textValue(&c.PeerAddr)},
+		{"name", "host name:peer port", "the member's `name`, one a live node", filledValue(&c.Name)},
+		{"cluster", "", "the cluster's `name`; nodes of another never join", filledValue(&c.Cluster)},
+		{"peer-addr", "", "UDP `host:port` for peers", filledValue(&c.PeerAddr)},
 		{"client-addr", "", "`host:port` for clients: QUIC on UDP, TLS on TCP", textValue(&c.ClientAddr)},
 		{"http-addr", "", "`host:port` of /metrics, /healthz and /readyz", textValue(&c.HTTPAddr)},
 		{"advertise-addr", "peer-addr", "`host:port` that peers dial", textValue(&c.AdvertiseAddr)},
@@ -102,6 +103,17 @@ func textValue(at *string) Value {
 	return field[string]{at, "string", func(s string) (string, error) { return s, nil }, same}
 }
 
+// filledValue is a text that cannot be set to nothing, which would mean the
+// default without a word.
+func filledValue(at *string) Value {
+	return field[string]{at, "string", func(s string) (string, error) {
+		if s == "" {
+			return "", errors.New("is empty")
+		}
+		return s, nil
+	}, func(s string) string { return s }}
+}
+
 func listValue(at *[]string) Value {
 	return field[[]string]{at, "list", func(s string) ([]string, error) {
 		var out []string
@@ -109,6 +121,9 @@ func listValue(at *[]string) Value {
 			if part = strings.TrimSpace(part); part != "" {
 				out = append(out, part)
 			}
+		}
+		if len(out) == 0 && s != "" {
+			return nil, fmt.Errorf("%q names nothing: values and commas, or the empty string for none", s)
 		}
 		return out, nil
 	}, func(l []string) string { return strings.Join(l, ",") }}

@@ -103,6 +103,10 @@ func TestAWildcardNeedsAnAddressToAdvertise(t *testing.T) {
 func TestBadValuesSayWhatIsAllowed(t *testing.T) {
 	var c Config
 	for _, r := range c.Settings() {
+		switch r.Name {
+		case "name", "cluster", "peer-addr":
+			require.ErrorContains(t, r.Value.Set(""), "empty")
+		}
 		switch r.Value.Type() {
 		case "duration":
 			require.ErrorContains(t, r.Value.Set("soon"), "such as 500ms")
@@ -110,6 +114,9 @@ func TestBadValuesSayWhatIsAllowed(t *testing.T) {
 		case "size":
 			require.ErrorContains(t, r.Value.Set("big"), "such as 4096")
 			require.ErrorContains(t, r.Value.Set("0"), "above zero")
+		case "list":
+			require.ErrorContains(t, r.Value.Set(" ,,"), "names nothing")
+			require.NoError(t, r.Value.Set(""))
 		case "bool":
 			require.ErrorContains(t, r.Value.Set("perhaps"), "neither true nor false")
 		}

@@ -133,6 +133,9 @@ timed out; 4 refused (not authorised, too large, overloaded, clock).`,
 		if strings.HasPrefix(err.Error(), "unknown shorthand flag") {
 			hint = " (a key or value that begins with a dash goes behind --)"
 		}
+		if c == root {
+			return misuse("%w%s", err, hint)
+		}
 		return misuse("%s: %w%s", commandName(c), err, hint)
 	})
 

@@ -69,19 +69,19 @@ func (m *material) hints(role Role) []keyID {
 	return ids
 }
 
-func (a *Authenticator) paths() []string {
-	paths := []string{a.cfg.CAFile, a.cfg.CertFile, a.cfg.KeyFile, a.cfg.SecretFile}
-	return slices.DeleteFunc(paths, func(p string) bool { return p == "" })
-}
-
 func (a *Authenticator) stat() ([]stamp, error) {
 	var stamps []stamp
-	for _, p := range a.paths() {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, err
+	for _, f := range []struct{ setting, path string }{
+		{"tls-ca", a.cfg.CAFile}, {"tls-cert", a.cfg.CertFile}, {"tls-key", a.cfg.KeyFile}, {"secret-file", a.cfg.SecretFile},
+	} {
+		if f.path == "" {
+			continue
 		}
-		stamps = append(stamps, stamp{p, info})
+		info, err := os.Stat(f.path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.setting, err)
+		}
+		stamps = append(stamps, stamp{f.path, info})
 	}
 	return stamps, nil
 }
