@@ -28,7 +28,7 @@ func quietBuffers() {
 			return
 		}
 		// The only failure is an invalid name.
-		os.Setenv(quietWarning, "true") //nolint:errcheck
+		os.Setenv(quietWarning, "true") //nolint:errcheck // see above
 	})
 }
 

@@ -346,7 +346,8 @@ func (l *ClientListener) farewell(s Stream) {
 func linger(s interface {
 	io.Reader
 	SetReadDeadline(t time.Time) error
-}) {
+},
+) {
 	if s.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 		io.CopyN(io.Discard, s, lingerBytes) //nolint:errcheck // any end will do
 	}

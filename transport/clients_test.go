@@ -423,8 +423,10 @@ func TestASlowTLSHandshakeIsCutOff(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				refused := newCounter()
 				pipes := newPipeListener()
-				l, err := ListenClients(ClientConfig{TCP: pipes, Auth: authOf(t, auth.Config{}), Refused: refused.add,
-					Handler: func(context.Context, ClientSession, io.ReadWriteCloser) {}})
+				l, err := ListenClients(ClientConfig{
+					TCP: pipes, Auth: authOf(t, auth.Config{}), Refused: refused.add,
+					Handler: func(context.Context, ClientSession, io.ReadWriteCloser) {},
+				})
 				require.NoError(t, err)
 				c := pipes.dial()
 				talk(c, authOf(t, auth.Config{}))

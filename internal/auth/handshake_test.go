@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,7 +267,7 @@ func dialRaw(t *testing.T, listener *Authenticator, talk func(c *tls.Conn)) erro
 	go func() {
 		defer close(done)
 		talk(client)
-		client.NetConn().(net.Conn).Close()
+		client.NetConn().Close()
 	}()
 	_, _, err := listener.Accept(context.Background(), server, server.ConnectionState(), peerOnly, Hello{})
 	server.NetConn().Close()
