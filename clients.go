@@ -55,9 +55,6 @@ func (n *Node) serveClient(ctx context.Context, s transport.ClientSession, rw io
 		case <-stopping:
 		}
 	})
-	gauge := n.metrics.connections.WithLabelValues(s.Transport)
-	gauge.Inc()
-	defer gauge.Dec()
 	if err := client.ServeStream(ctx, rw, server{n}, client.Limits{}); err != nil && ctx.Err() == nil {
 		n.log.Debug("client", "transport", s.Transport, "remote", s.Remote, "error", err)
 	}

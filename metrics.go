@@ -11,6 +11,7 @@ import (
 	"github.com/tochemey/gokv/internal/auth"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
+	"github.com/tochemey/gokv/transport"
 )
 
 // metrics holds every collector of a node. Counters are raised where the
@@ -21,7 +22,6 @@ type metrics struct {
 
 	requests        *prometheus.CounterVec
 	requestDuration *prometheus.HistogramVec
-	connections     *prometheus.GaugeVec
 
 	rounds        *prometheus.CounterVec
 	syncBytes     *prometheus.CounterVec
@@ -71,9 +71,6 @@ func newMetrics() *metrics {
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gokv_client_request_duration_seconds", Help: "Time from a request's arrival to its answer.", Buckets: latencyBuckets,
 		}, []string{"op"}),
-		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gokv_client_connections", Help: "Clients' connections that have proved themselves, by transport.",
-		}, []string{"transport"}),
 		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gokv_sync_rounds_total", Help: "Anti-entropy rounds ended, by this node's role and the result.",
 		}, []string{"role", "result"}),
@@ -113,7 +110,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	m.registry.MustRegister(
-		m.requests, m.requestDuration, m.connections, m.rounds, m.syncBytes, m.syncEntries, m.roundDuration,
+		m.requests, m.requestDuration, m.rounds, m.syncBytes, m.syncEntries, m.roundDuration,
 		m.pushEntries, m.pushDropped, m.lag, m.probes, m.refused, m.discovery, m.badMessages, m.clockRefused,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -127,9 +124,6 @@ func newMetrics() *metrics {
 		for _, code := range wire.Codes() {
 			m.requests.WithLabelValues(op.String(), code.String())
 		}
-	}
-	for _, t := range []string{"quic", "tls", "unix"} {
-		m.connections.WithLabelValues(t)
 	}
 	for _, role := range []string{roleInitiator, roleResponder} {
 		for _, result := range []string{resultEqual, resultRepaired, resultFailed} {
@@ -172,6 +166,17 @@ func (m *metrics) watch(n *Node) {
 	counter("gokv_version_conflicts_total", "Equal versions that bore different content; must stay zero.",
 		func() float64 { return float64(n.engine.Stats().Conflicts) })
 	m.registry.MustRegister(memberGauge{n})
+	for _, over := range []string{transport.OverQUIC, transport.OverTLS, "unix"} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "gokv_client_connections", Help: "Clients' connections that have proved themselves, by transport.",
+			ConstLabels: prometheus.Labels{"transport": over},
+		}, func() float64 {
+			if !n.isWired() || n.clients == nil {
+				return 0
+			}
+			return float64(n.clients.Connections(over))
+		}))
+	}
 	if _, ok := n.auth.CertExpiry(); ok {
 		gauge("gokv_certificate_expiry_seconds", "When this node's certificate expires, in seconds since 1970.", func() float64 {
 			at, ok := n.auth.CertExpiry()

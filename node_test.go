@@ -277,3 +277,19 @@ func body(t *testing.T, node *gokv.Node, path string) string {
 	http.DefaultClient.CloseIdleConnections()
 	return string(text)
 }
+
+func TestClientsAreCountedByTransport(t *testing.T) {
+	c := clustertest.Start(t, 1, func(_ string, cfg *gokv.Config) {
+		cfg.ClientAddr, cfg.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0"
+	})
+	node := c.Node("a")
+	for transport, scheme := range map[string]string{"quic": "quic://", "tls": "tls://"} {
+		series := `gokv_client_connections{transport="` + transport + `"} `
+		outside, err := client.New(client.Config{Addrs: []string{scheme + node.Addrs().Client}})
+		require.NoError(t, err)
+		require.NoError(t, outside.Ping(within(t)))
+		require.Contains(t, body(t, node, "/metrics"), series+"1\n")
+		require.NoError(t, outside.Close())
+		require.Eventually(t, func() bool { return strings.Contains(body(t, node, "/metrics"), series+"0\n") }, time.Minute, time.Millisecond)
+	}
+}
