@@ -29,6 +29,9 @@ func debianIndex(t *testing.T, file string) map[string]string {
 	if bytes.Count(index, []byte("\nPackage: ")) < leastPackages {
 		missing(t, "Debian's package index (apt-get update)")
 	}
+	if raceDetector { // a tenth of the speed: a part shows the same
+		index = firstStanzas(index, leastPackages)
+	}
 	out, err := os.Create(file)
 	require.NoError(t, err)
 	stats, err := debindex.WriteNDJSON(out, bytes.NewReader(index))
@@ -48,6 +51,19 @@ func debianIndex(t *testing.T, file string) map[string]string {
 	}
 	require.Len(t, want, stats.Packages)
 	return want
+}
+
+// firstStanzas cuts an index after n stanzas.
+func firstStanzas(index []byte, n int) []byte {
+	end := 0
+	for range n {
+		i := bytes.Index(index[end:], []byte("\n\n"))
+		if i < 0 {
+			return index
+		}
+		end += i + len("\n\n")
+	}
+	return index[:end]
 }
 
 // The package index goes through a; halfway b is killed, and comes back empty when
