@@ -3,10 +3,9 @@
 // A check that walks a whole index has no place on a write path, and every place
 // in a test run. So it stands in the code behind [Enabled], a constant: true under
 // the race detector and with the build tag "invariants", false in what users
-// build, where the compiler drops the check and its arguments. Where even a test
-// run cannot afford the check each time, a [Sampler] lets one in n through.
+// build, where the compiler drops the check and its arguments.
 //
-//	if invariant.Enabled && s.checks.Sometimes(100) {
+//	if invariant.Enabled {
 //		if err := s.checkLocked(); err != nil {
 //			panic(err)
 //		}
@@ -15,6 +14,4 @@
 // It is not for input: what a peer or a client sends is an error or a counted
 // event, whatever the build. A broken invariant is a fault of gokv's own, and the
 // only reason to panic.
-//
-// A Sampler counts and draws nothing, so that the same seed takes the same path.
 package invariant
