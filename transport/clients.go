@@ -327,6 +327,9 @@ const (
 	// that what was written last is not lost with the connection.
 	lingerTime  = time.Second
 	lingerBytes = 64 << 10
+	// drainLinger is lingerTime for a client in good standing, on a machine that
+	// may be busy with the end of everything else too.
+	drainLinger = 3 * time.Second
 )
 
 // farewell ends a stream. While the listener drains, the connection ends right
@@ -335,7 +338,7 @@ func (l *ClientListener) farewell(s Stream) {
 	select {
 	case <-l.draining:
 		if l.ctx.Err() == nil && s.CloseWrite() == nil {
-			linger(s)
+			linger(s, drainLinger)
 		}
 	default:
 	}
@@ -346,9 +349,9 @@ func (l *ClientListener) farewell(s Stream) {
 func linger(s interface {
 	io.Reader
 	SetReadDeadline(t time.Time) error
-},
+}, patience time.Duration,
 ) {
-	if s.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+	if s.SetReadDeadline(time.Now().Add(patience)) == nil {
 		io.CopyN(io.Discard, s, lingerBytes) //nolint:errcheck // any end will do
 	}
 }

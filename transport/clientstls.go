@@ -112,7 +112,7 @@ func vanished(err error) bool {
 func hangUp(tcp net.Conn) {
 	defer tcp.Close() //nolint:errcheck // it failed before
 	if half, ok := tcp.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		linger(tcp)
+		linger(tcp, lingerTime)
 	}
 }
 
