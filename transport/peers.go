@@ -79,8 +79,8 @@ func (t *Transport) register(c *conn, dialled string) error {
 	}
 	p.peer = c.peer
 	p.conns = append(p.conns, c)
-	stale := t.supersedeLocked(c)
-	stale = append(stale, t.settleLocked(p, c.class)...)
+	old := t.supersedeLocked(c)
+	stale := t.settleLocked(p, c.class)
 	for _, addr := range []string{c.peer.Addr, dialled} {
 		if addr != "" {
 			t.bindLocked(addr, c)
@@ -91,7 +91,11 @@ func (t *Transport) register(c *conn, dialled string) error {
 
 	t.log.Debug("connected", "peer", c.peer.Name, "addr", c.peer.Addr, "instance", hexInstance(c.peer.Instance),
 		"class", c.class.String(), "dialled", c.dialled)
-	for _, s := range stale {
+	if len(old) > 0 {
+		t.log.Info("another instance answers at a peer's address; its predecessor's connections end",
+			"peer", c.peer.Name, "addr", c.peer.Addr, "old", hexInstance(old[0].peer.Instance), "new", hexInstance(c.peer.Instance))
+	}
+	for _, s := range slices.Concat(old, stale) {
 		s.close(auth.CloseSuperseded, "superseded")
 	}
 	return nil
@@ -111,8 +115,6 @@ func (t *Transport) supersedeLocked(c *conn) []*conn {
 	if old == nil || old.peer.Addr != c.peer.Addr {
 		return nil
 	}
-	t.log.Info("another instance answers at a peer's address; its predecessor's connections end",
-		"peer", c.peer.Name, "addr", c.peer.Addr, "old", hexInstance(old.peer.Instance), "new", hexInstance(c.peer.Instance))
 	t.unbindLocked(old.peer.Instance)
 	return slices.Clone(old.conns)
 }

@@ -309,6 +309,23 @@ func TestUnverifiedAddressesAreAskedToComeAgain(t *testing.T) {
 	})
 }
 
+// smallBuffers is a socket of a system that grants next to no buffers, and knows
+// neither batches nor GSO nor ECN.
+type smallBuffers struct{ net.PacketConn }
+
+func TestSmallKernelBuffersSuffice(t *testing.T) {
+	var nodes []*node
+	for range 2 {
+		udp := udpSocketOf(t)
+		require.NoError(t, udp.SetReadBuffer(8<<10))
+		require.NoError(t, udp.SetWriteBuffer(8<<10))
+		nodes = append(nodes, startOn(t, smallBuffers{udp}, authOf(t, auth.Config{})))
+	}
+	nodes[0].echo(t, nodes[1].addr, Bulk, strings.Repeat("x", 2<<20))
+	nodes[0].SendDatagram(nodes[1].addr, []byte("x"))
+	receive(t, nodes[1].datagrams)
+}
+
 func TestAPathOf1280BytesSuffices(t *testing.T) {
 	for name, mtu := range map[string]int{"IPv4": 1280 - 28, "IPv6": 1280 - 48, "QUIC's least": 1200} {
 		t.Run(name, func(t *testing.T) {
