@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tochemey/gokv/internal/auth"
 )
 
 // Config is what a Node is made from. A zero field means its default, which is
@@ -19,11 +21,11 @@ import (
 // [Config.Settings] returns; flags, environment, YAML and the reference in
 // docs/configuration.md come from it.
 type Config struct {
-	// Name is the member's name, 1 to 256 bytes, one a live node in a cluster.
+	// Name is the member's name, 1 to 100 bytes, one a live node in a cluster.
 	// Default: the host name, a colon and the peers' port.
 	Name string
 
-	// Cluster names the cluster; nodes of another name never join. 1 to 256
+	// Cluster names the cluster; nodes of another name never join. 1 to 64
 	// bytes, default "gokv".
 	Cluster string
 
@@ -101,7 +103,8 @@ const (
 	defaultMaxValueSize = 1 << 20
 	defaultMaxClockSkew = 500 * time.Millisecond
 
-	maxNameBytes = 256
+	maxNameBytes    = auth.MaxName
+	maxClusterBytes = auth.MaxCluster
 	// A frame of the clients' protocol is at most 16 MiB, head and key included.
 	largestMaxValueSize = 15 << 20
 )
@@ -143,8 +146,8 @@ func (c Config) Validate() error {
 	if len(c.Name) > maxNameBytes {
 		wrong("name", "%d bytes: at most %d", len(c.Name), maxNameBytes)
 	}
-	if len(c.Cluster) > maxNameBytes {
-		wrong("cluster", "%d bytes: at most %d", len(c.Cluster), maxNameBytes)
+	if len(c.Cluster) > maxClusterBytes {
+		wrong("cluster", "%d bytes: at most %d", len(c.Cluster), maxClusterBytes)
 	}
 	for _, a := range []struct{ setting, addr string }{
 		{"peer-addr", c.PeerAddr},

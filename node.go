@@ -115,7 +115,7 @@ func NewNode(cfg Config) (*Node, error) {
 	n.auth, err = auth.New(auth.Config{
 		Cluster: cfg.Cluster, Instance: n.self,
 		CAFile: cfg.TLSCA, CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey,
-		SecretFile: cfg.SecretFile, Secrets: cfg.Secrets, Insecure: cfg.Insecure,
+		SecretFile: cfg.SecretFile, Secrets: cfg.Secrets, Insecure: cfg.Insecure, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -68,7 +68,8 @@ func TestSettingsReadBackWhatTheyPrint(t *testing.T) {
 
 func TestValidateNamesEveryWrongField(t *testing.T) {
 	err := Config{
-		Name:         strings.Repeat("n", 257),
+		Name:         strings.Repeat("n", 101),
+		Cluster:      strings.Repeat("c", 65),
 		PeerAddr:     "nowhere",
 		ClientAddr:   "127.0.0.1:http",
 		HTTPAddr:     "127.0.0.1:70000",
@@ -80,7 +81,8 @@ func TestValidateNamesEveryWrongField(t *testing.T) {
 	}.Validate()
 	require.Error(t, err)
 	require.Equal(t, []string{
-		"name: 257 bytes: at most 256",
+		"name: 101 bytes: at most 100",
+		"cluster: 65 bytes: at most 64",
 		`peer-addr: "nowhere": not host:port`,
 		`client-addr: "127.0.0.1:http": port "http" is not a number from 0 to 65535`,
 		`http-addr: "127.0.0.1:70000": port "70000" is not a number from 0 to 65535`,
