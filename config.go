@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tochemey/gokv/internal/auth"
+	"github.com/tochemey/gokv/internal/setting"
 )
 
 // Config is what a Node is made from. A zero field means its default, which is
@@ -176,7 +177,7 @@ func (c Config) Validate() error {
 	case c.MaxValueSize < 1:
 		wrong("max-value-size", "%d B: at least 1 B", c.MaxValueSize)
 	case c.MaxValueSize > largestMaxValueSize:
-		wrong("max-value-size", "%s: at most %s", formatSize(c.MaxValueSize), formatSize(largestMaxValueSize))
+		wrong("max-value-size", "%s: at most %s", setting.FormatSize(c.MaxValueSize), setting.FormatSize(largestMaxValueSize))
 	}
 	if n := countSet(c.TLSCA, c.TLSCert, c.TLSKey); n != 0 && n != 3 {
 		wrong("tls-ca, tls-cert, tls-key", "%d of the three given: mutual TLS needs all", n)

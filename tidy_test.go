@@ -31,31 +31,42 @@ const module = "github.com/tochemey/gokv"
 // outside its tests. A name that ends in /... stands for all below it. A package
 // that is not listed has no place in the house yet: give it one.
 var mayImport = map[string][]string{
-	".":                      {"engine", "merkle", "membership", "transport", "client", "client/wire", "internal/..."},
-	"engine":                 {"merkle", "internal/invariant"},
-	"merkle":                 {"internal/invariant"},
-	"membership":             {"internal/invariant"},
-	"transport":              {"internal/mux", "internal/auth"},
-	"client":                 {"client/wire", "internal/mux", "internal/auth"},
-	"client/wire":            {},
-	"internal/auth":          {},
-	"internal/auth/authtest": {},
-	"internal/mux":           {},
-	"internal/replica":       {"engine", "merkle", "internal/invariant"},
-	"internal/invariant":     {},
-	"internal/sim":           {},
-	"internal/simcluster":    {"engine", "merkle", "membership", "internal/replica", "internal/sim", "internal/invariant"},
-	"internal/debindex":      {},
-	"internal/clustertest":   {".", "client", "client/wire"},
-	"cmd/gokv-node":          {"."},
-	"cmd/gokv":               {".", "client", "client/wire", "internal/auth"},
-	"bench":                  {".", "client", "internal/debindex", "internal/clustertest"},
-	"e2e":                    {},
+	".":                       {"engine", "merkle", "membership", "transport", "client", "client/wire", "discovery", "internal/..."},
+	"discovery":               {},
+	"discovery/static":        {"discovery", "internal/hostlist"},
+	"discovery/dns":           {"discovery"},
+	"discovery/nats":          {"discovery"},
+	"discovery/kubernetes":    {"discovery"},
+	"discovery/discoverytest": {"discovery"},
+	"internal/hostlist":       {"discovery"},
+	"internal/setting":        {},
+	"internal/bootstrap":      {},
+	"internal/kubetest":       {},
+	"deploy":                  {},
+	"engine":                  {"merkle", "internal/invariant"},
+	"merkle":                  {"internal/invariant"},
+	"membership":              {"internal/invariant"},
+	"transport":               {"internal/mux", "internal/auth"},
+	"client":                  {"client/wire", "internal/mux", "internal/auth"},
+	"client/wire":             {},
+	"internal/auth":           {},
+	"internal/auth/authtest":  {},
+	"internal/mux":            {},
+	"internal/replica":        {"engine", "merkle", "internal/invariant"},
+	"internal/invariant":      {},
+	"internal/sim":            {},
+	"internal/simcluster":     {"engine", "merkle", "membership", "internal/replica", "internal/sim", "internal/invariant"},
+	"internal/debindex":       {},
+	"internal/clustertest":    {".", "client", "client/wire"},
+	"cmd/gokv-node":           {".", "internal/setting", "discovery/..."},
+	"cmd/gokv":                {".", "client", "client/wire", "internal/auth"},
+	"bench":                   {".", "client", "internal/debindex", "internal/clustertest"},
+	"e2e":                     {},
 }
 
 // testsMayImport holds for every package's tests, besides what the package itself
 // may import.
-var testsMayImport = []string{".", "client", "client/...", "engine", "merkle", "membership", "internal/..."}
+var testsMayImport = []string{".", "discovery", "discovery/discoverytest", "client", "client/...", "engine", "merkle", "membership", "internal/..."}
 
 // Packages that are told the time and given their randomness. What is named in
 // shells may do otherwise: it drives the machine of its package.
