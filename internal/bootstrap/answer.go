@@ -23,7 +23,7 @@ func (m *Machine) Answered(now time.Time, addrs []string, failed bool, out *Effe
 			m.seeds[addr] = s
 		}
 		s.named = true
-		if !s.queued && !s.dialing && s.outcome != Own && !m.isLive(addr, s) {
+		if !s.queued && !s.dialing && s.outcome != Own {
 			s.queued = true
 			m.queue = append(m.queue, addr)
 		}

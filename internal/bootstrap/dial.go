@@ -2,7 +2,8 @@ package bootstrap
 
 import "time"
 
-// dial starts as many of the waiting dials as there is room for.
+// dial starts as many of the waiting dials as there is room for. Where a member
+// is nobody is dialled.
 func (m *Machine) dial(now time.Time, out *Effects) {
 	for m.dialing < MaxDials && len(m.queue) > 0 {
 		addr := m.queue[0]
@@ -12,8 +13,8 @@ func (m *Machine) dial(now time.Time, out *Effects) {
 			continue
 		}
 		s.queued = false
-		if s.dialing || m.isLive(addr, s) {
-			continue // it came by another way meanwhile
+		if m.isLive(addr, s) {
+			continue // met there before, or by another way
 		}
 		s.dialing = true
 		if s.first.IsZero() {

@@ -198,6 +198,13 @@ func TestNoMoreThanTenThousandAddressesAreKept(t *testing.T) {
 	require.False(t, r.done())
 }
 
+func TestRepetitionsCrowdNobodyOut(t *testing.T) {
+	list := slices.Concat(slices.Repeat([]string{"b:1", selfAddr, ""}, 20_000), addrs(5))
+	r := begun(t, 1)
+	r.answer(list...)
+	require.Equal(t, append([]string{"b:1"}, addrs(5)...), slices.Sorted(slices.Values(r.dialing)))
+}
+
 func TestFailuresThatNameEverMoreAreBoundedAndHideNobodyLater(t *testing.T) {
 	list := addrs(50_000)
 	r := begun(t, 1)

@@ -157,3 +157,29 @@ func TestAnAliasOfTheOwnAddressIsNobodyAndIsDialledOnce(t *testing.T) {
 	require.Equal(t, Patience, r.now.Sub(again))
 	require.Equal(t, []string{"alias:1"}, r.dialled)
 }
+
+func TestWhoeverIsAloneAndNotReadyAsksOnWithTheBackoff(t *testing.T) {
+	r := alone(t, 1) // more members are expected
+	before := len(r.asked)
+	for r.now.Sub(start) < 5*time.Minute {
+		r.untilAsked()
+		r.answer()
+		require.True(t, r.done())
+	}
+	require.Less(t, len(r.asked)-before, 5*60/3)
+	require.Greater(t, len(r.asked)-before, 5*60/10)
+}
+
+func TestWhoeverServesHurriesForNobody(t *testing.T) {
+	r := alone(t, 1)
+	r.m.Ready()
+	longest := time.Duration(0)
+	for range 50 {
+		r.untilAsked()
+		r.fail()
+		r.untilAsked()
+		r.answer()
+		longest = max(longest, r.untilAsked())
+	}
+	require.Greater(t, longest, 5*time.Second, "the backoff holds")
+}

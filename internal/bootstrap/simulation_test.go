@@ -122,8 +122,12 @@ func TestSimulationNodesThatStartEndInOneCluster(t *testing.T) {
 				n  *int
 				is bool
 			}{
-				{&struck.split, w.founders > 1}, {&struck.down, w.service.failing == 1}, {&struck.apart, w.apart != 0},
-				{&struck.lossy, w.loss > 0}, {&struck.lagged, w.service.lag > 0}, {&struck.together, w.founders == 1 && len(w.nodes) > 20},
+				{&struck.split, w.founders > 1},
+				{&struck.down, w.service.failing == 1},
+				{&struck.apart, w.apart != 0},
+				{&struck.lossy, w.loss > 0},
+				{&struck.lagged, w.service.lag > 0},
+				{&struck.together, w.founders == 1 && len(w.nodes) > 20},
 			} {
 				if s.is {
 					*s.n++
