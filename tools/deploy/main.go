@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -140,7 +141,7 @@ func (r release) render(dir string, notes bool, out io.Writer) error {
 		e = engine.New(config)
 	}
 	e.Strict = true
-	rendered, err := e.Render(chart, all)
+	rendered, err := e.RenderWithContext(context.Background(), chart, all)
 	if err != nil {
 		return err
 	}
