@@ -155,17 +155,19 @@ func (c cutShort) DiscoverPeers(ctx context.Context) ([]string, error) {
 }
 
 // ended lets the planted goroutines go once the tests are through.
-var ended = make(chan struct{})
+var ended chan struct{}
+
+func leak(until <-chan struct{}) { go func() { <-until }() }
 
 func (l leaking) Register(ctx context.Context) error {
-	go func() { <-ended }()
+	leak(ended)
 	return l.member.Register(ctx)
 }
 
 func (l leakingAtStart) Initialize(ctx context.Context) error {
 	err := l.member.Initialize(ctx)
 	if err != nil {
-		go func() { <-ended }()
+		leak(ended)
 	}
 	return err
 }
@@ -231,6 +233,7 @@ func (h hanging) Close() error {
 }
 
 func TestAPlantedFaultIsFound(t *testing.T) {
+	ended = make(chan struct{})
 	defer close(ended)
 	unfiltered := newService()
 	unfiltered.settings.unfiltered = true
