@@ -23,14 +23,46 @@ func (p *Provider) DiscoverPeers(ctx context.Context) ([]string, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	for {
+		addrs, err := p.collect(ctx, s)
+		if err != nil || len(addrs) > 0 || time.Since(s.since) >= p.quiet {
+			return addrs, err
+		}
+		if err := s.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *Provider) collect(ctx context.Context, s *session) ([]string, error) {
 	c := &collection{s: s, w: s.open(answer), timeout: p.cfg.Timeout}
 	defer s.close(c.w)
-	err = c.run(ctx)
+	err := c.run(ctx)
 	addrs, whole := c.w.found()
 	if err == nil && !whole {
 		err = fmt.Errorf("nats-subject %s: more than %d addresses: somebody makes them up", p.cfg.Subject, maxPeers)
 	}
 	return addrs, err
+}
+
+// settle waits until the session is as old as the provider's quiet time, or a
+// node has said hello. Whoever asks a server that has just been restarted finds
+// nobody, since the others are not connected again: a node that is started at
+// that moment would become a cluster of its own beside the one that runs.
+func (s *session) settle(ctx context.Context) error {
+	w := s.open(0)
+	defer s.close(w)
+	timer := time.NewTimer(s.p.quiet - time.Since(s.since))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.first:
+	case <-s.done:
+		return s.ended(nats.ErrConnectionClosed)
+	case <-ctx.Done():
+		return fmt.Errorf("nats-server %s: nobody there, but connected for less than %v, so that nodes that were may be on their way back: %w", s.server, s.p.quiet, context.Cause(ctx))
+	}
+	return nil
 }
 
 // collection is one call of DiscoverPeers.

@@ -27,8 +27,9 @@ type Config struct {
 	Subject string
 
 	// Timeout is how long answers are collected, counted from the moment that
-	// the node's own has come back; so DiscoverPeers takes a little longer. From
-	// 10 ms to 5 s: a node waits 10 s for DiscoverPeers at most. Default 1 s.
+	// the node's own has come back; so DiscoverPeers takes a little longer, and
+	// on a young connection until nobody may be believed. From 10 ms to 5 s,
+	// since a node gives DiscoverPeers 10 s. Default 1 s.
 	Timeout time.Duration
 
 	// MaxJoinAttempts is how often Initialize tries to connect, each time to

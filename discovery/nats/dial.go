@@ -90,7 +90,7 @@ func (u *unconnected) Error() string   { return u.text }
 func (u *unconnected) Unwrap() []error { return u.causes }
 
 // open makes a session with one server.
-func (p *Provider) open(parent context.Context, srv server, secrets []nats.Option) (*session, error) {
+func (p *Provider) open(parent context.Context, srv endpoint, secrets []nats.Option) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(parent, connectTimeout, fmt.Errorf("no answer within %v", connectTimeout))
 	defer cancel()
 	d := &dialer{ctx: ctx}
@@ -99,7 +99,7 @@ func (p *Provider) open(parent context.Context, srv server, secrets []nats.Optio
 		nats.Name("gokv " + p.self.Name),
 		nats.SetCustomDialer(d),
 		nats.SkipHostLookup(), // the dialer looks names up, and stops when told to
-		nats.Timeout(connectTimeout),
+		nats.Timeout(2 * connectTimeout), // of the handshake alone: the dialer's context ends first
 		// keep connects anew, and says why.
 		nats.NoReconnect(),
 		nats.IgnoreDiscoveredServers(),

@@ -62,27 +62,32 @@
 //     losses stand for those of the others;
 //   - more than 10,000 addresses.
 //
+// A connection that is younger than 5 s and five quarters of ReconnectWait (7.5 s
+// in all, by default) does not show that nobody is there: after the server's
+// restart the others may be on their way back. DiscoverPeers that finds nobody
+// waits so long, and asks again then, or once somebody has said hello.
+//
 // # States
 //
-//	         Initialize              lost, or silent for 30 s
-//	[none] ─────────────► connected ─────────────────────────► reconnecting
-//	   │                      ▲                                      │
-//	   ▼ MaxJoinAttempts      └── subscribes, says hello if ─────────┘
-//	ErrPermanent                  registered, signals Changes
+//		         Initialize              lost, or silent for 3 s
+//		[none] ─────────────► connected ─────────────────────────► reconnecting
+//		   │                      ▲                                      │
+//		   ▼ MaxJoinAttempts      └── subscribes, says hello if ─────────┘
+//		ErrPermanent                  registered, signals Changes
 //
-//   - Loss. NATS delivers at most once. A lost hello is made good by the next
-//     question, a lost answer by the next one after it: nodes ask again. Register
-//     succeeds only once the own hello has come back.
-//   - Reordering. A request may overtake a hello: the answer says the same. A
-//     goodbye may be overtaken by an answer: one dial too many.
-//   - A server that restarts has forgotten everything. Each node connects again,
-//     for ever, after a pause drawn by lot, subscribes, and says hello, upon
-//     which the others ask. An answer may lack nodes that are not back yet; it
-//     is true of who is there. Meanwhile every call fails at once.
-//   - A node that restarts has another instance, and is found as soon as it is
-//     registered. One that crashed answers no more; nothing has to expire.
-//   - Refused credentials after the first success are tried again for ever; the
-//     files are read anew each time.
+//	  - Loss. NATS delivers at most once. A lost hello is made good by the next
+//	    question, a lost answer by the next one after it: nodes ask again. Register
+//	    succeeds only once the own hello has come back.
+//	  - Reordering. A request may overtake a hello: the answer says the same. A
+//	    goodbye may be overtaken by an answer: one dial too many.
+//	  - A server that restarts has forgotten everything. Each node connects again,
+//	    for ever, after a pause drawn by lot, subscribes, and says hello, upon
+//	    which the others ask. Meanwhile every call fails at once. An answer may
+//	    lack nodes that are not back yet, but is not nobody for that.
+//	  - A node that restarts has another instance, and is found as soon as it is
+//	    registered. One that crashed answers no more; nothing has to expire.
+//	  - Refused credentials after the first success are tried again for ever; the
+//	    files are read anew each time.
 //
 // # Limits
 //

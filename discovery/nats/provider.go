@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -24,10 +25,11 @@ var errClosed = errors.New("the nats provider is closed")
 type Provider struct {
 	// Fixed by New.
 	cfg     Config
-	servers []server
+	servers []endpoint
 	log     *slog.Logger
 	changes chan struct{}
 	limit   *rate.Limiter
+	quiet   time.Duration   // how old a connection is before nobody is believed
 	ctx     context.Context // ended by Close
 	cancel  context.CancelFunc
 	keeper  sync.WaitGroup
@@ -66,6 +68,8 @@ func New(cfg Config) (*Provider, error) {
 		limit: rate.NewLimiter(answersPerSecond, answersPerSecond),
 		down:  errors.New("never connected: Initialize has not succeeded"),
 	}
+	// So long it may take until a node that has lost its connection has another.
+	p.quiet = silence + cfg.ReconnectWait + cfg.ReconnectWait/4 + connectTimeout
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -191,8 +195,8 @@ func (p *Provider) started() bool {
 }
 
 // shuffled returns the servers in random order, so that nodes spread over them.
-func (p *Provider) shuffled() []server {
-	servers := append([]server(nil), p.servers...)
+func (p *Provider) shuffled() []endpoint {
+	servers := append([]endpoint(nil), p.servers...)
 	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
 	return servers
 }

@@ -20,6 +20,7 @@ func TestTheProviderPassesTheSuite(t *testing.T) {
 		New: func(t *testing.T, self discovery.Self) discovery.Provider {
 			p, err := New(quick(srv.URL))
 			require.NoError(t, err)
+			p.quiet = 300 * time.Millisecond
 			return p
 		},
 		Break:  func(*testing.T) { srv.Stop() },

@@ -31,6 +31,7 @@ func prepared(t *testing.T, cfg Config, cluster, addr string) *Provider {
 	t.Helper()
 	p, err := New(cfg)
 	require.NoError(t, err)
+	p.quiet = 300 * time.Millisecond
 	p.Announce(discovery.Self{Cluster: cluster, Name: "node at " + addr, Instance: rand.Uint64(), Addr: addr})
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p

@@ -13,9 +13,10 @@ import (
 
 // Bounds of a connection.
 const (
-	// A server that says nothing is given up after (maxPings+1) * pingInterval.
-	pingInterval = 10 * time.Second
+	// A server that says nothing is given up after silence.
+	pingInterval = time.Second
 	maxPings     = 2
+	silence      = (maxPings + 1) * pingInterval
 
 	// writeTimeout is how long a full socket may hold up who sends.
 	writeTimeout = 500 * time.Millisecond
@@ -31,6 +32,7 @@ const (
 type session struct {
 	p      *Provider
 	server string // host:port
+	since  time.Time
 
 	// Set by start.
 	nc  *nats.Conn
@@ -47,7 +49,7 @@ type session struct {
 }
 
 func newSession(p *Provider, server string) *session {
-	return &session{p: p, server: server, done: make(chan struct{}), windows: map[*window]struct{}{}}
+	return &session{p: p, server: server, since: time.Now(), done: make(chan struct{}), windows: map[*window]struct{}{}}
 }
 
 // start subscribes to the subject, makes sure that the server has accepted that

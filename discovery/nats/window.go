@@ -17,6 +17,7 @@ type window struct {
 	self    uint64 // this node's instance
 	subject string
 	back    chan struct{} // closed when the own message is back
+	first   chan struct{} // closed when there is an address
 	refused chan error    // holds one
 
 	mu    sync.Mutex
@@ -29,7 +30,8 @@ type window struct {
 func (s *session) open(echo kind) *window {
 	w := &window{
 		echo: echo, self: s.p.self.Instance, subject: s.p.cfg.Subject,
-		back: make(chan struct{}), refused: make(chan error, 1), peers: map[string]struct{}{},
+		back: make(chan struct{}), first: make(chan struct{}), refused: make(chan error, 1),
+		peers: map[string]struct{}{},
 	}
 	s.mu.Lock()
 	s.windows[w] = struct{}{}
@@ -57,6 +59,9 @@ func (w *window) take(m message) {
 	case len(w.peers) == maxPeers:
 		w.full = true
 	default:
+		if len(w.peers) == 0 {
+			close(w.first)
+		}
 		w.peers[m.addr()] = struct{}{}
 	}
 }

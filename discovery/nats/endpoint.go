@@ -11,19 +11,19 @@ import (
 // maxServers bounds the list, and with it how long one attempt may take.
 const maxServers = 32
 
-// server is one entry of nats-server. Its URL may hold a password or a token;
+// endpoint is one entry of nats-server. Its URL may hold a password or a token;
 // what is printed is name.
-type server struct {
+type endpoint struct {
 	url  string
 	name string // host:port
 }
 
 // parseServers reads nats-server and names every entry that is wrong.
-func parseServers(list string) ([]server, error) {
+func parseServers(list string) ([]endpoint, error) {
 	if strings.TrimSpace(list) == "" {
 		return nil, errors.New("nats-server: empty: at least one nats://host:port")
 	}
-	var servers []server
+	var servers []endpoint
 	var errs []error
 	for entry := range strings.SplitSeq(list, ",") {
 		s, err := parseServer(strings.TrimSpace(entry))
@@ -39,9 +39,9 @@ func parseServers(list string) ([]server, error) {
 	return servers, errors.Join(errs...)
 }
 
-func parseServer(entry string) (server, error) {
+func parseServer(entry string) (endpoint, error) {
 	if entry == "" {
-		return server{}, errors.New("an empty entry")
+		return endpoint{}, errors.New("an empty entry")
 	}
 	if !strings.Contains(entry, "://") {
 		entry = "nats://" + entry
@@ -49,16 +49,16 @@ func parseServer(entry string) (server, error) {
 	u, err := url.Parse(entry)
 	if err != nil {
 		// The error quotes what it could not read, password and all.
-		return server{}, errors.New("not a URL: nats://host:port or tls://host:port, with %xx for odd bytes of a password")
+		return endpoint{}, errors.New("not a URL: nats://host:port or tls://host:port, with %xx for odd bytes of a password")
 	}
 	switch {
 	case u.Scheme != "nats" && u.Scheme != "tls":
-		return server{}, errors.New("the scheme is neither nats:// nor tls://")
+		return endpoint{}, errors.New("the scheme is neither nats:// nor tls://")
 	case (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "":
-		return server{}, errors.New("something stands after host:port")
+		return endpoint{}, errors.New("something stands after host:port")
 	}
 	if err := checkHost(u.Hostname()); err != nil {
-		return server{}, errors.New("the host is neither an IP address nor a name")
+		return endpoint{}, errors.New("the host is neither an IP address nor a name")
 	}
 	port := u.Port()
 	if port == "" {
@@ -66,9 +66,9 @@ func parseServer(entry string) (server, error) {
 		u.Host = strings.TrimSuffix(u.Host, ":") + ":" + port
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return server{}, errors.New("the port is not from 1 to 65535")
+		return endpoint{}, errors.New("the port is not from 1 to 65535")
 	}
-	return server{url: u.String(), name: u.Host}, nil
+	return endpoint{url: u.String(), name: u.Host}, nil
 }
 
 // withoutSecret is an entry, right or wrong, without what stands before its
@@ -83,12 +83,4 @@ func withoutSecret(entry string) string {
 		scheme = entry[:i+3]
 	}
 	return strconv.Quote(scheme + "…" + entry[at:])
-}
-
-func names(servers []server) string {
-	all := make([]string, len(servers))
-	for i, s := range servers {
-		all[i] = s.name
-	}
-	return strings.Join(all, ",")
 }
