@@ -109,7 +109,7 @@ func (c *collection) wait(ctx context.Context, inbox string) error {
 	if err := c.s.nc.PublishRequest(c.s.p.cfg.Subject, inbox, c.s.p.encoded(request)); err != nil {
 		return c.s.ended(err)
 	}
-	if err := c.s.await(ctx, c.w, c.timeout); err != nil {
+	if err := c.s.await(ctx, c.w); err != nil {
 		return err
 	}
 	// The own answer is back, so those of the others are under way. Time in
@@ -138,8 +138,8 @@ func (c *collection) wait(ctx context.Context, inbox string) error {
 }
 
 // await waits for the window's echo.
-func (s *session) await(ctx context.Context, w *window, limit time.Duration) error {
-	timer := time.NewTimer(limit)
+func (s *session) await(ctx context.Context, w *window) error {
+	timer := time.NewTimer(echoWithin)
 	defer timer.Stop()
 	select {
 	case <-w.back:
@@ -151,7 +151,7 @@ func (s *session) await(ctx context.Context, w *window, limit time.Duration) err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timer.C:
-		return fmt.Errorf("nats-server %s, nats-subject %s: the node's own %v is not back after %v: the server is stuck, the subject flooded, or not permitted", s.server, w.subject, w.echo, limit)
+		return fmt.Errorf("nats-server %s, nats-subject %s: the node's own %v is not back after %v: the server is stuck, the subject flooded, or not permitted", s.server, w.subject, w.echo, echoWithin)
 	}
 }
 

@@ -98,7 +98,7 @@ func (p *Provider) open(parent context.Context, srv endpoint, secrets []nats.Opt
 	opts := append([]nats.Option{
 		nats.Name("gokv " + p.self.Name),
 		nats.SetCustomDialer(d),
-		nats.SkipHostLookup(), // the dialer looks names up, and stops when told to
+		nats.SkipHostLookup(),            // the dialer looks names up, and stops when told to
 		nats.Timeout(2 * connectTimeout), // of the handshake alone: the dialer's context ends first
 		// keep connects anew, and says why.
 		nats.NoReconnect(),

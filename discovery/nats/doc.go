@@ -51,7 +51,7 @@
 // what comes of
 //
 //   - no connection, or one that is lost meanwhile;
-//   - the own answer not back within Timeout: a stuck server, a subject that is
+//   - the own answer not back within 2 s: a stuck server, a subject that is
 //     flooded, a permission without a refusal;
 //   - a refused permission, which is named at once;
 //   - a server that is silent: it is pinged four times, and each reply may be

@@ -122,7 +122,7 @@ func (p *Provider) prepare() error {
 func (p *Provider) encoded(k kind) []byte { return p.messages[k] }
 
 // Register makes the node answer requests, says hello and waits until its own
-// hello has come back, for Timeout at most.
+// hello has come back, for 2 s at most.
 func (p *Provider) Register(ctx context.Context) error {
 	s, err := p.session()
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *Provider) Register(ctx context.Context) error {
 	if err = s.nc.Publish(p.cfg.Subject, p.encoded(hello)); err != nil {
 		err = s.ended(err)
 	} else {
-		err = s.await(ctx, w, p.cfg.Timeout)
+		err = s.await(ctx, w)
 	}
 	if err != nil {
 		p.registered.Store(false)
@@ -147,7 +147,7 @@ func (p *Provider) Register(ctx context.Context) error {
 }
 
 // Deregister makes the node answer no more, says goodbye and waits until the
-// server has it, for Timeout at most. The node is no longer found, even if that
+// server has it, for 2 s at most. The node is no longer found, even if that
 // fails.
 func (p *Provider) Deregister(ctx context.Context) error {
 	p.registered.Store(false)
@@ -161,7 +161,7 @@ func (p *Provider) Deregister(ctx context.Context) error {
 	if err := s.nc.Publish(p.cfg.Subject, p.encoded(goodbye)); err != nil {
 		return s.ended(err)
 	}
-	return s.flush(ctx, p.cfg.Timeout)
+	return s.flush(ctx, echoWithin)
 }
 
 // Close ends the connection and what keeps it, and returns nil. What is on the

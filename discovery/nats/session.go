@@ -18,6 +18,9 @@ const (
 	maxPings     = 2
 	silence      = (maxPings + 1) * pingInterval
 
+	// echoWithin is how long a message may take through the server and back.
+	echoWithin = 2 * time.Second
+
 	// writeTimeout is how long a full socket may hold up who sends.
 	writeTimeout = 500 * time.Millisecond
 
