@@ -8,6 +8,6 @@
 // It is not for use by a program: it exports nothing, and nothing imports it.
 //
 // The tests need what tools/deploy is built from, out of the module cache or from a
-// proxy; without, they are left out, and on CI fail. They start processes, each with
+// proxy, and some an API server; what lacks either is left out, and on CI fails. They start processes, each with
 // an end within its test, and write to temporary directories alone.
 package deploy
