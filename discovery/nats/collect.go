@@ -96,7 +96,9 @@ func (c *collection) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c.drain()
+	if err := c.drain(); err != nil {
+		return c.s.ended(err)
+	}
 	dropped, _ := c.sub.Dropped()
 	if n := c.s.lost() - before + uint64(max(0, dropped)); n > 0 {
 		return fmt.Errorf("nats-subject %s: a flood: %d messages could not be handled, and answers may be among them", c.s.p.cfg.Subject, n)
@@ -113,9 +115,9 @@ func (c *collection) wait(ctx context.Context, inbox string) error {
 		return err
 	}
 	// The own answer is back, so those of the others are under way. Time in
-	// which the server stands still is none in which they could come, so that
-	// it may be late only so much each time that at least half of Timeout is
-	// left; its last reply comes after all that it had for this node.
+	// which the server stands still is none in which they could come: it is
+	// asked after each part, and a standstill that takes much more than one is
+	// noticed. Its last reply comes after all that it had for this node.
 	for range naps {
 		timer := time.NewTimer(c.timeout / naps)
 		select {
@@ -187,18 +189,23 @@ func (c *collection) read(ctx context.Context) {
 	}
 }
 
-// drain takes what came before the server's last reply and was not read yet.
-func (c *collection) drain() {
+// drain takes what came before the server's last reply and was not read yet. An
+// error means that something was not: the connection is lost, or who answers
+// never stops.
+func (c *collection) drain() error {
 	for range queueMessages {
 		m, err := c.sub.NextMsg(time.Nanosecond)
 		switch {
 		case err == nil:
 			c.take(m)
+		case errors.Is(err, nats.ErrTimeout):
+			return nil
 		case errors.Is(err, nats.ErrSlowConsumer), errors.Is(err, nats.ErrNoResponders):
 		default:
-			return
+			return err
 		}
 	}
+	return fmt.Errorf("over %d answers wait unread", queueMessages)
 }
 
 func (c *collection) take(raw *nats.Msg) {

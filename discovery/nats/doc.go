@@ -54,9 +54,10 @@
 //   - the own answer not back within 2 s: a stuck server, a subject that is
 //     flooded, a permission without a refusal;
 //   - a refused permission, which is named at once;
-//   - a server that is silent: it is pinged four times, and each reply may be
-//     late by half of Timeout, so that answers have had the other half at least;
-//     the last reply comes after all that the server had for the node;
+//   - a server that is silent: it is pinged after each quarter of Timeout, and
+//     a reply may be late by half of it, so that a standstill that is not noticed
+//     leaves answers half of Timeout at least; the last reply comes after all
+//     that the server had for the node;
 //   - messages that could not be handled meanwhile, since requests or answers
 //     may have been among them; all nodes hear the same flood, so the node's own
 //     losses stand for those of the others;

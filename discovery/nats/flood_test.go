@@ -96,6 +96,32 @@ func TestForgedAnswersAreCappedAndTheRealOnesKept(t *testing.T) {
 	require.ErrorContains(t, wantError(t, a), "more than 10000 addresses")
 }
 
+// The server's last reply comes after all answers, but not after their being read.
+func TestAnswersThatWaitUnreadAreTakenAtTheEnd(t *testing.T) {
+	srv := natstest.Start(t)
+	a := connected(t, quick(srv.URL), "c", "10.0.0.1:1")
+	s, err := a.session()
+	require.NoError(t, err)
+	c := &collection{s: s, w: s.open(answer), timeout: a.cfg.Timeout}
+	defer s.close(c.w)
+	inbox := s.nc.NewInbox()
+	c.sub, err = subscribe(s.nc, inbox)
+	require.NoError(t, err)
+	for i := range 500 {
+		b, err := message{1, answer, "c", uint64(i), "10.0.0.2", uint16(i + 1)}.encode()
+		require.NoError(t, err)
+		require.NoError(t, s.nc.Publish(inbox, b))
+	}
+	require.NoError(t, s.flush(t.Context(), patience))
+	require.NoError(t, c.drain())
+	addrs, whole := c.w.found()
+	require.Len(t, addrs, 500)
+	require.True(t, whole)
+
+	s.nc.Close()
+	require.ErrorIs(t, c.drain(), nats.ErrConnectionClosed, "what is left unread is not nothing")
+}
+
 func TestForgedMessagesOnlyEverAddAddresses(t *testing.T) {
 	srv := natstest.Start(t)
 	a := registered(t, quick(srv.URL), "c", "10.0.0.1:1")
