@@ -36,7 +36,7 @@ func New(cfg Config) (*Provider, error) {
 	}
 	p := &Provider{cfg: cfg, now: time.Now}
 	if cfg.Server == "" {
-		p.system = &system{path: resolvConf}
+		p.system = &system{path: resolvConf, port: defaultPort}
 	}
 	p.closing, p.end = context.WithCancelCause(context.Background())
 	return p, nil

@@ -45,6 +45,7 @@ func configured(addr string) settings {
 // does in containers and on laptops.
 type system struct {
 	path string
+	port string // of the servers: the file names none
 
 	mu      sync.Mutex
 	text    []byte // what current was made from
@@ -66,7 +67,7 @@ func (s *system) read() (now settings, changed bool, err error) {
 	if s.known && bytes.Equal(text, s.text) {
 		return s.current, false, nil
 	}
-	next, named, err := parseResolvConf(text)
+	next, named, err := parseResolvConf(text, s.port)
 	if err != nil {
 		return settings{}, false, err
 	}
@@ -81,7 +82,7 @@ func (s *system) read() (now settings, changed bool, err error) {
 }
 
 // parseResolvConf tells whether the text names a server besides.
-func parseResolvConf(text []byte) (s settings, named bool, err error) {
+func parseResolvConf(text []byte, port string) (s settings, named bool, err error) {
 	// A time that the file states beats the one that stands before it here.
 	text = append([]byte("options timeout:2\n"), text...)
 	conf, err := dns.ClientConfigFromReader(bytes.NewReader(text))
@@ -93,13 +94,13 @@ func parseResolvConf(text []byte) (s settings, named bool, err error) {
 		if err != nil {
 			continue // as the C library does
 		}
-		if addr := net.JoinHostPort(ip.String(), defaultPort); !slices.Contains(s.servers, addr) {
+		if addr := net.JoinHostPort(ip.String(), port); !slices.Contains(s.servers, addr) {
 			s.servers = append(s.servers, addr)
 		}
 	}
 	named = len(s.servers) > 0
 	if !named {
-		s.servers = []string{"127.0.0.1:53", "[::1]:53"}
+		s.servers = []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
 	}
 	s.attempts = min(conf.Attempts, maxAttempts)
 	s.timeout = min(time.Duration(conf.Timeout)*time.Second, maxTimeout)

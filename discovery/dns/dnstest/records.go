@@ -138,6 +138,15 @@ func (s *Server) Answer(query *dns.Msg, tcp bool) *dns.Msg {
 		return m
 	}
 	s.fillLocked(m, query.Question[0])
+	m.Compress = true
+	// RFC 2181 section 9: an additional section that does not fit is left out,
+	// and the answer is whole without it.
+	if opt := m.IsEdns0(); m.Len() > size && len(m.Answer) > 0 {
+		m.Extra = nil
+		if opt != nil {
+			m.Extra = []dns.RR{opt}
+		}
+	}
 	m.Truncate(size)
 	m.Compress = true
 	return m
