@@ -26,7 +26,12 @@ const (
 // newProvider makes a provider that asks the server, of host's addresses.
 func newProvider(t *testing.T, s *dnstest.Server, change ...func(*Config)) *Provider {
 	t.Helper()
-	cfg := Config{DomainName: host, Port: 7946, Server: s.Addr(), Timeout: 2 * time.Second}
+	return newProviderAt(t, s.Addr(), change...)
+}
+
+func newProviderAt(t *testing.T, server string, change ...func(*Config)) *Provider {
+	t.Helper()
+	cfg := Config{DomainName: host, Port: 7946, Server: server, Timeout: 2 * time.Second}
 	for _, c := range change {
 		c(&cfg)
 	}
