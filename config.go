@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tochemey/gokv/discovery"
 	"github.com/tochemey/gokv/internal/auth"
+	"github.com/tochemey/gokv/internal/hostlist"
 	"github.com/tochemey/gokv/internal/setting"
 )
 
@@ -46,11 +49,20 @@ type Config struct {
 	// was bound. A wildcard PeerAddr needs it.
 	AdvertiseAddr string
 
-	// Join lists host:port addresses of peers. One that answers is enough;
-	// those that do not are asked again for as long as the node lives. The
-	// node's own address in it is ignored. Empty: the node starts a cluster
-	// of its own and is ready at once.
+	// Join lists host:port addresses of peers: static discovery. Names are
+	// looked up at each attempt. One peer that answers is enough; those that do
+	// not are asked again for as long as the node lives. The node's own address
+	// in it is ignored.
 	Join []string
+
+	// Discovery finds the peers, in Join's place. The node closes it. With
+	// neither the node starts a cluster of its own and is ready at once.
+	Discovery discovery.Provider
+
+	// BootstrapExpect is how many members, this one included, must have met
+	// before they begin a cluster; one that is there is joined whatever their
+	// number. 0 to 1000; default 0: whoever discovery finds.
+	BootstrapExpect int
 
 	// SyncInterval is the pause between anti-entropy rounds with a peer whose
 	// digest differs. 10 ms to 1 h, default 1 s.
@@ -103,6 +115,8 @@ const (
 	defaultSyncInterval = time.Second
 	defaultMaxValueSize = 1 << 20
 	defaultMaxClockSkew = 500 * time.Millisecond
+
+	maxBootstrapExpect = 1000
 
 	maxNameBytes    = auth.MaxName
 	maxClusterBytes = auth.MaxCluster
@@ -160,16 +174,25 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.AdvertiseAddr != "" {
-		if err := checkDialAddr(c.AdvertiseAddr); err != nil {
+		if err := hostlist.Check(c.AdvertiseAddr); err != nil {
 			wrong("advertise-addr", "%v", err)
 		}
 	} else if host, _, err := net.SplitHostPort(c.PeerAddr); err == nil && c.PeerConn == nil && wildcard(host) {
 		wrong("advertise-addr", "empty: needed because peer-addr %s is a wildcard, which no peer can dial", c.PeerAddr)
 	}
 	for _, a := range c.Join {
-		if err := checkDialAddr(a); err != nil {
+		if err := hostlist.Check(a); err != nil {
 			wrong("join", "%v", err)
 		}
+	}
+	if len(c.Join) > 0 && c.Discovery != nil {
+		wrong("join", "%d addresses given, and a discovery provider: one of the two", len(c.Join))
+	}
+	if c.Discovery != nil && !providerID.MatchString(c.Discovery.ID()) {
+		wrong("discovery", "the provider calls itself %q: 1 to 32 lower-case letters, digits and dashes", c.Discovery.ID())
+	}
+	if c.BootstrapExpect < 0 || c.BootstrapExpect > maxBootstrapExpect {
+		wrong("bootstrap-expect", "%d: 0 to %d", c.BootstrapExpect, maxBootstrapExpect)
 	}
 	between(wrong, "sync-interval", c.SyncInterval, 10*time.Millisecond, time.Hour)
 	between(wrong, "max-clock-skew", c.MaxClockSkew, 10*time.Millisecond, time.Minute)
@@ -219,20 +242,8 @@ func checkListenAddr(addr string) error {
 	return nil
 }
 
-// checkDialAddr accepts host:port where both are given.
-func checkDialAddr(addr string) error {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("%q: not host:port", addr)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%q: port %q is not a number from 1 to 65535", addr, port)
-	}
-	if wildcard(host) {
-		return fmt.Errorf("%q: %q is no host that can be dialled", addr, host)
-	}
-	return nil
-}
+// providerID is what a metric label and a log line can bear.
+var providerID = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 func wildcard(host string) bool {
 	if host == "" {

@@ -2,9 +2,9 @@ package gokv
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tochemey/gokv/client/wire"
@@ -93,29 +93,34 @@ func (s memberSender) PushPull(ctx context.Context, addr string, req []byte) ([]
 		if errors.Is(err, transport.ErrSelf) {
 			return nil, fmt.Errorf("%w: %s", membership.ErrSelf, addr)
 		}
-		s.node.unreached(ctx, addr, err)
 		return nil, err
 	}
 	answer, err := exchange(ctx, stream, req)
 	if err != nil {
 		stream.Abort()
-		s.node.unreached(ctx, addr, err)
 		return nil, err
 	}
 	s.node.hangUp(stream)
 	return answer, nil
 }
 
-// unreached counts, and tells now and then, that a configured peer that has
-// not answered yet did not answer again.
-func (n *Node) unreached(ctx context.Context, addr string, err error) {
-	if errors.Is(ctx.Err(), context.Canceled) || !n.isWired() || !slices.Contains(n.members.Unanswered(), addr) {
-		return
+// Ping asks whoever is at the address who it is, now: a connection that was
+// made earlier proves nothing.
+func (s memberSender) Ping(ctx context.Context, addr string, instance uint64) error {
+	stream, _, err := s.node.transport.OpenStream(ctx, addr, transport.Main, streamPing)
+	if err != nil {
+		return err
 	}
-	n.metrics.discovery.WithLabelValues(providerStatic).Inc()
-	if n.joins.Allow() {
-		n.log.Warn("a peer to join does not answer; it is asked again", "addr", addr, "error", err, "ready", n.Ready())
+	answer, err := exchange(ctx, stream, nil)
+	if err != nil {
+		stream.Abort()
+		return err
 	}
+	s.node.hangUp(stream)
+	if len(answer) != 8 || binary.BigEndian.Uint64(answer) != instance {
+		return fmt.Errorf("%s is another instance than %s", addr, hexID(instance))
+	}
+	return nil
 }
 
 // memberDelegate is what the membership's loop tells the node.
@@ -129,6 +134,9 @@ func (d memberDelegate) OnPayload(m membership.Member, p []byte) {
 
 func (d memberDelegate) OnEvent(e membership.Event) {
 	n := d.node
+	if e.Kind != membership.EventProbe {
+		defer n.finder.membersChanged()
+	}
 	switch e.Kind {
 	case membership.EventProbe:
 		n.metrics.probes.WithLabelValues(string(e.Probe)).Inc()
@@ -147,6 +155,11 @@ func (d memberDelegate) OnEvent(e membership.Event) {
 		n.log.Info("refuted that this node had failed", "from", e.From)
 	case membership.EventConflict:
 		n.conflict(e)
+	case membership.EventNameTaken:
+		if n.taken.Allow() {
+			n.log.Warn("refused a member that has just started: its name is in use", "name", e.Member.Name,
+				"addr", e.Member.PeerAddr, "in_use_at", e.Holder.PeerAddr)
+		}
 	case membership.EventTableFull:
 		n.log.Warn("the table of members is full", "refused", e.Member.Name)
 	case membership.EventFailed:
@@ -165,11 +178,8 @@ func (n *Node) conflict(e membership.Event) {
 	if !e.Fatal {
 		return
 	}
-	select {
-	case n.fatal <- fmt.Errorf("name %q is in use by the live member at %s (this node is at %s): each member needs a name of its own",
-		e.Member.Name, e.Member.PeerAddr, n.advertise):
-	default:
-	}
+	n.fail(fmt.Errorf("name %q is in use by the live member at %s (this node is at %s): each member needs a name of its own",
+		e.Member.Name, e.Member.PeerAddr, n.advertise))
 }
 
 func (n *Node) memberGone(m membership.Member) {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/tochemey/gokv/client/wire"
+	"github.com/tochemey/gokv/discovery"
 	"github.com/tochemey/gokv/internal/auth"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
@@ -52,8 +53,6 @@ const (
 	phaseDigest  = "digest"
 	phaseEntries = "entries"
 
-	providerStatic = "static"
-
 	probeAck         = "ack"
 	probeIndirectAck = "indirect_ack"
 	probeTimeout     = "timeout"
@@ -62,7 +61,10 @@ const (
 // latencyBuckets run from 25 µs to 13 s, each twice the one before.
 var latencyBuckets = prometheus.ExponentialBuckets(25e-6, 2, 20)
 
-func newMetrics() *metrics {
+// providers are those that come with gokv.
+var providers = []string{"static", "dns", "nats", "kubernetes"}
+
+func newMetrics(provider discovery.Provider) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -100,7 +102,7 @@ func newMetrics() *metrics {
 			Name: "gokv_handshakes_refused_total", Help: "Handshakes refused, of peers and clients, by reason.",
 		}, []string{"reason"}),
 		discovery: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gokv_discovery_failures_total", Help: "Attempts to find or reach a first peer that failed, by provider.",
+			Name: "gokv_discovery_failures_total", Help: "Failed attempts to find peers, or to reach an address that was found, by provider.",
 		}, []string{"provider"}),
 		badMessages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gokv_bad_messages_total", Help: "Malformed messages from authenticated peers, by protocol; each changed nothing.",
@@ -143,7 +145,12 @@ func newMetrics() *metrics {
 	for _, reason := range auth.Reasons() {
 		m.refused.WithLabelValues(reason)
 	}
-	m.discovery.WithLabelValues(providerStatic)
+	for _, id := range providers {
+		m.discovery.WithLabelValues(id)
+	}
+	if provider != nil {
+		m.discovery.WithLabelValues(provider.ID())
+	}
 	for _, protocol := range []string{"membership", "push", "round"} {
 		m.badMessages.WithLabelValues(protocol)
 	}
@@ -158,6 +165,19 @@ func (m *metrics) watch(n *Node) {
 	gauge("gokv_entries", "Live entries.", func() float64 { return float64(n.engine.Stats().Entries) })
 	gauge("gokv_tombstones", "Deleted and expired entries that are still kept.", func() float64 { return float64(n.engine.Stats().Tombstones) })
 	gauge("gokv_entry_bytes", "Bytes of keys and values held.", func() float64 { return float64(n.engine.Stats().EntryBytes) })
+	gauge("gokv_ready", "1 while the node answers reads and writes, else 0.", func() float64 {
+		if n.Ready() {
+			return 1
+		}
+		return 0
+	})
+	gauge("gokv_diverged_seconds", "For how long the live member that is longest apart has held something else than this one; 0: none does.",
+		func() float64 {
+			if !n.isWired() {
+				return 0
+			}
+			return n.replication.diverged().Seconds()
+		})
 	counter := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 	}

@@ -18,8 +18,10 @@ import (
 
 	"github.com/tochemey/gokv/client"
 	"github.com/tochemey/gokv/client/wire"
+	"github.com/tochemey/gokv/discovery"
 	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/auth"
+	"github.com/tochemey/gokv/internal/hostlist"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
 	"github.com/tochemey/gokv/transport"
@@ -36,6 +38,8 @@ type Node struct {
 	metrics *metrics
 	local   *client.Client
 	self    uint64 // instance ID
+	// provider finds peers; nil where none is configured.
+	provider discovery.Provider
 
 	// Fixed after Start.
 	name        string
@@ -45,6 +49,7 @@ type Node struct {
 	transport   *transport.Transport
 	members     *membership.Loop
 	replication *replication
+	finder      *finder // nil where there is nobody to find
 	clients     *transport.ClientListener
 	http        *httpServer
 	stopSweep   context.CancelFunc
@@ -56,6 +61,7 @@ type Node struct {
 	badLog *rate.Limiter // malformed messages
 	odd    *rate.Limiter // refused entries
 	joins  *rate.Limiter // peers that could not be reached
+	taken  *rate.Limiter // newcomers under a name that is in use
 	tally  tally
 	fatal  chan error
 }
@@ -100,10 +106,15 @@ func NewNode(cfg Config) (*Node, error) {
 	if _, err := rand.Read(ids[:]); err != nil {
 		return nil, fmt.Errorf("draw an instance ID: %w", err)
 	}
+	provider, err := providerOf(cfg)
+	if err != nil {
+		return nil, err
+	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, self: binary.BigEndian.Uint64(ids[:8]) | 1, metrics: newMetrics(),
+		cfg: cfg, log: cfg.Logger, self: binary.BigEndian.Uint64(ids[:8]) | 1, provider: provider, metrics: newMetrics(provider),
 		wired: make(chan struct{}), fatal: make(chan error, 1), badLog: rate.NewLimiter(rate.Every(10*time.Second), 3),
 		odd: rate.NewLimiter(rate.Every(30*time.Second), 2), joins: rate.NewLimiter(rate.Every(10*time.Second), 3),
+		taken: rate.NewLimiter(rate.Every(10*time.Second), 3),
 	}
 	if n.cfg.Seed == 0 {
 		n.cfg.Seed = binary.BigEndian.Uint64(ids[8:16])
@@ -111,7 +122,6 @@ func NewNode(cfg Config) (*Node, error) {
 	key := merkle.Key{Created: math.MaxUint64}
 	copy(key.Secret[:], ids[16:32])
 
-	var err error
 	n.auth, err = auth.New(auth.Config{
 		Cluster: cfg.Cluster, Instance: n.self,
 		CAFile: cfg.TLSCA, CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey,
@@ -134,6 +144,18 @@ func NewNode(cfg Config) (*Node, error) {
 	n.local = client.Local(server{n})
 	n.metrics.watch(n)
 	return n, nil
+}
+
+// providerOf is the configured provider; Join stands for a static one.
+func providerOf(cfg Config) (discovery.Provider, error) {
+	if cfg.Discovery != nil || len(cfg.Join) == 0 {
+		return cfg.Discovery, nil
+	}
+	p, err := hostlist.New(cfg.Join)
+	if err != nil {
+		return nil, fmt.Errorf("join: %w", err)
+	}
+	return p, nil
 }
 
 // Start binds the node's listeners and joins the cluster in the background:
@@ -184,6 +206,9 @@ func (n *Node) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.finder, err = newFinder(n); err != nil {
+		return err
+	}
 	n.members, err = membership.Start(membership.LoopConfig{
 		Config: membership.Config{
 			Self: membership.Member{
@@ -206,10 +231,8 @@ func (n *Node) start(ctx context.Context) error {
 	n.log.Info("started", "name", n.name, "cluster", n.cfg.Cluster, "instance", hexID(n.self),
 		"peers", n.addrs.Peer, "clients", n.addrs.Client, "http", n.addrs.HTTP, "security", n.auth.Mode().String())
 	n.replication.start()
-	if others := n.joinAddrs(); len(others) > 0 {
-		if err := n.members.Join(ctx, others); err != nil {
-			return fmt.Errorf("join: %w", err)
-		}
+	if n.finder != nil {
+		n.finder.start()
 	}
 	return ctx.Err()
 }
@@ -286,6 +309,10 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	n.log.Info("stopping")
 	var errs []error
+	// Whoever starts from here on shall not be sent to a node that leaves.
+	if err := n.finder.stop(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("discovery %s: deregister: %w", n.provider.ID(), err))
+	}
 	handover, cancel := context.WithTimeout(ctx, handoverTimeout)
 	if err := n.replication.drain(handover); err != nil {
 		errs = append(errs, fmt.Errorf("hand over unpushed writes: %w", err))
@@ -308,6 +335,7 @@ func (n *Node) Stop(ctx context.Context) error {
 // close releases whatever start made, in the order in which the parts use one
 // another. It is called once.
 func (n *Node) close() {
+	n.logClose("discovery", n.closeDiscovery())
 	if n.clients != nil {
 		n.logClose("clients", n.clients.Close())
 	}
@@ -332,6 +360,14 @@ func (n *Node) close() {
 	n.background.Wait()
 }
 
+// closeDiscovery ends the search, where Stop has not, and the provider.
+func (n *Node) closeDiscovery() error {
+	if n.provider == nil {
+		return nil
+	}
+	return errors.Join(n.finder.stop(context.Background()), n.provider.Close())
+}
+
 func (n *Node) logClose(part string, err error) {
 	if err != nil {
 		n.log.Warn("closing", "part", part, "error", err)
@@ -339,8 +375,16 @@ func (n *Node) logClose(part string, err error) {
 }
 
 // Fatal gives the reason, once, when the node can not go on as a member: an
-// older live process bears its name. The owner should Stop it.
+// older live process bears its name, or its discovery has given up before the
+// node was ever ready. The owner should Stop it.
 func (n *Node) Fatal() <-chan error { return n.fatal }
+
+func (n *Node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default:
+	}
+}
 
 // Client is the node's own client: in process, without a socket, at the speed
 // of memory. It is valid for as long as the node; before the node is ready

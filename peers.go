@@ -3,10 +3,10 @@ package gokv
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/tochemey/gokv/engine"
@@ -45,6 +45,8 @@ func (h peerHandler) HandleStream(ctx context.Context, from transport.Peer, kind
 		}
 	case streamRound:
 		h.node.serveRound(ctx, from, s)
+	case streamPing:
+		err = h.node.servePing(s)
 	default:
 		s.Abort()
 		err = fmt.Errorf("unknown kind of stream %d", kind)
@@ -81,6 +83,24 @@ func (n *Node) servePushPull(ctx context.Context, from transport.Peer, s transpo
 		return err
 	}
 	if err := writer.Flush(); err != nil {
+		s.Abort()
+		return err
+	}
+	n.hangUp(s)
+	return nil
+}
+
+// servePing says who is here.
+func (n *Node) servePing(s transport.Stream) error {
+	if err := s.SetDeadline(time.Now().Add(progressTimeout)); err != nil {
+		return err
+	}
+	if _, err := readFrame(bufio.NewReader(s), nil); err != nil {
+		s.Abort()
+		return err
+	}
+	writer := bufio.NewWriter(s)
+	if err := errors.Join(writeFrame(writer, binary.BigEndian.AppendUint64(nil, n.self)), writer.Flush()); err != nil {
 		s.Abort()
 		return err
 	}
@@ -143,30 +163,3 @@ func (n *Node) source() merkle.Source {
 
 // salt draws what a round's short digests are salted with.
 func (n *Node) salt() uint64 { return rand.Uint64() }
-
-// joinAddrs are the configured peers without the node's own address.
-func (n *Node) joinAddrs() []string {
-	var others []string
-	for _, a := range n.cfg.Join {
-		if !sameAddr(a, n.advertise) && !sameAddr(a, n.addrs.Peer) {
-			others = append(others, a)
-		}
-	}
-	return others
-}
-
-// sameAddr compares as text, but for localhost, which is 127.0.0.1.
-func sameAddr(a, b string) bool {
-	return plainAddr(a) == plainAddr(b)
-}
-
-func plainAddr(a string) string {
-	host, port, err := net.SplitHostPort(a)
-	if err != nil {
-		return a
-	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
-}

@@ -16,6 +16,7 @@ const (
 	streamPushPull byte = 1 // membership: one request, one answer
 	streamPush     byte = 2 // pushes and their acknowledgements, in turn
 	streamRound    byte = 3 // one anti-entropy round
+	streamPing     byte = 4 // who is there: an empty frame, answered with the instance
 )
 
 // progressTimeout is how long a peer may take over one frame of a push or a

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tochemey/gokv/engine"
@@ -28,6 +29,8 @@ type replication struct {
 	wg     sync.WaitGroup // pushers, rounds, the timer
 	wake   chan struct{}  // the next deadline may have changed
 
+	hasSearched atomic.Bool // for the payload, which is asked for under any lock
+
 	mu       sync.Mutex
 	machine  *replica.Machine
 	out      replica.Effects
@@ -41,7 +44,8 @@ type replication struct {
 
 func newReplication(n *Node, started int64, r *rand.Rand) (*replication, error) {
 	machine, err := replica.New(replica.Config{
-		Self: n.self, Started: started, SyncInterval: n.cfg.SyncInterval, Alone: len(n.joinAddrs()) == 0, Rand: r,
+		Self: n.self, Started: started, SyncInterval: n.cfg.SyncInterval, Rand: r,
+		Alone: n.provider == nil && n.cfg.BootstrapExpect <= 1, Expect: n.cfg.BootstrapExpect,
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +125,7 @@ func (r *replication) stepLocked(input func(now time.Time)) {
 		r.node.metrics.pushDropped.Add(float64(r.out.Dropped))
 	}
 	if r.out.Ready {
-		r.node.becomeReady("the first round is done")
+		r.node.becomeReady("the first round is done, or this is the oldest member")
 	}
 	r.out.Reset()
 	if r.waiting > 0 {
@@ -174,7 +178,9 @@ func (r *replication) peerDown(m membership.Member) {
 // payload is what rides on this node's probes and their answers.
 func (r *replication) payload(dst []byte) []byte {
 	root, _ := r.node.engine.Root()
-	return replica.Payload{Clock: r.node.engine.Clock().Read(), Root: root, Ready: r.node.Ready()}.AppendTo(dst)
+	return replica.Payload{
+		Clock: r.node.engine.Clock().Read(), Root: root, Ready: r.node.Ready(), Searched: r.hasSearched.Load(),
+	}.AppendTo(dst)
 }
 
 // peerPayload takes in what rode on a peer's.
@@ -195,6 +201,19 @@ func (r *replication) pushDone(instance, seq uint64, failed bool) {
 	r.step(func(now time.Time) {
 		r.machine.PushDone(now, instance, seq, failed, &r.out)
 	})
+}
+
+// searched takes in whether the search for peers has come to an end.
+func (r *replication) searched(done bool) {
+	r.hasSearched.Store(done)
+	r.step(func(now time.Time) { r.machine.Searched(now, done, &r.out) })
+}
+
+// diverged is for how long a live member has held something else than this one.
+func (r *replication) diverged() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.machine.Diverged(time.Now())
 }
 
 // drain waits until every live peer has every write of this node.

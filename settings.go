@@ -31,6 +31,7 @@ func (c *Config) Settings() []Setting {
 		row("http-addr", "", "`host:port` of /metrics, /healthz and /readyz", setting.Text(&c.HTTPAddr)),
 		row("advertise-addr", "peer-addr", "`host:port` that peers dial", setting.Text(&c.AdvertiseAddr)),
 		row("join", "none", "peers' addresses, `host:port,…`; alone and ready at once without", setting.List(&c.Join)),
+		row("bootstrap-expect", "", "`number` of members that must have met to begin a cluster; 0: whoever discovery finds", setting.Int(&c.BootstrapExpect, 0, maxBootstrapExpect)),
 		row("sync-interval", "", "`pause` between anti-entropy rounds, 10ms to 1h", setting.Duration(&c.SyncInterval)),
 		row("tls-ca", "none", "PEM `file` of the authority that signs members and clients (mutual TLS)", setting.Text(&c.TLSCA)),
 		row("tls-cert", "none", "PEM `file` of this node's certificate", setting.Text(&c.TLSCert)),

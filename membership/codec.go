@@ -37,6 +37,7 @@ const (
 	typeGossip          = 5
 	typePushPullRequest = 6
 	typePushPullReply   = 7
+	typeNameTaken       = 8
 
 	flagRelayed  = 1
 	flagWantNack = 1
@@ -96,6 +97,13 @@ func (p *PushPull) AppendTo(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, p.From)
 	dst = appendBytes(dst, p.Payload)
 	return appendMembers(dst, p.Members)
+}
+
+// AppendTo implements Message.
+func (n *NameTaken) AppendTo(dst []byte) []byte {
+	dst = append(dst, wireVersion, typeNameTaken)
+	dst = binary.BigEndian.AppendUint64(dst, n.From)
+	return appendMember(dst, &n.Holder)
 }
 
 func appendFlag(dst []byte, set bool, flag byte) []byte {
@@ -193,6 +201,23 @@ func ParsePushPull(b []byte) (*PushPull, error) {
 		r.fail("type %d is no push-pull's", kind)
 	}
 	msg := &PushPull{Reply: kind == typePushPullReply, From: r.instance(), Payload: r.payload(), Members: r.members(MaxMembers)}
+	if err := r.end(); err != nil {
+		return nil, err
+	}
+	return msg, nil
+}
+
+// ParseAnswer decodes what a push-pull request is answered with: a PushPull or
+// a NameTaken. The result shares no memory with b.
+func ParseAnswer(b []byte) (Message, error) {
+	r := reader{rest: b}
+	if r.header() != typeNameTaken {
+		return ParsePushPull(b)
+	}
+	msg := &NameTaken{From: r.instance()}
+	if r.err == nil {
+		r.member(&msg.Holder)
+	}
 	if err := r.end(); err != nil {
 		return nil, err
 	}

@@ -79,17 +79,17 @@ func golden() map[string]struct {
 			&PushPull{Reply: true, From: 1, Members: []Member{plain("b", 2)}},
 			"0107" + "0000000000000001" + "00" + "01" + plainHex,
 		},
+		"name taken": {
+			&NameTaken{From: 1, Holder: plain("b", 2)},
+			"0108" + "0000000000000001" + plainHex,
+		},
 	}
 }
 
 // parse decodes either kind.
 func parse(b []byte) (Message, error) {
-	if len(b) > 1 && (b[1] == typePushPullRequest || b[1] == typePushPullReply) {
-		msg, err := ParsePushPull(b)
-		if err != nil {
-			return nil, err
-		}
-		return msg, nil
+	if len(b) > 1 && b[1] >= typePushPullRequest && b[1] <= typeNameTaken {
+		return ParseAnswer(b)
 	}
 	return ParseDatagram(b)
 }
@@ -114,6 +114,7 @@ func TestEveryTruncationAndEveryByteTooManyIsRefused(t *testing.T) {
 			for _, parse := range []func([]byte) error{
 				func(b []byte) error { _, err := ParseDatagram(b); return err },
 				func(b []byte) error { _, err := ParsePushPull(b); return err },
+				func(b []byte) error { _, err := ParseAnswer(b); return err },
 			} {
 				require.ErrorIs(t, parse(b[:n]), ErrMalformed, "%s, %d bytes of %d", name, n, len(b))
 			}
@@ -139,7 +140,7 @@ func TestADecoderTakesOnlyItsOwnMessages(t *testing.T) {
 		_, err = parse(b)
 		require.ErrorContains(t, err, "version 2, only 1 is spoken", name)
 	}
-	for _, kind := range []byte{0, 8, 255} {
+	for _, kind := range []byte{0, 8, 9, 255} {
 		_, err := ParseDatagram([]byte{1, kind})
 		require.ErrorIs(t, err, ErrMalformed)
 	}
@@ -302,15 +303,29 @@ func FuzzPushPull(f *testing.F) {
 			return
 		}
 		require.Equal(t, b, msg.AppendTo(nil), "a message has one encoding")
-		if msg.Reply {
-			m := fuzzMachine(t)
-			var out Effects
-			require.NoError(t, m.Join(simStart, []string{"x:1"}, &out))
-			m.Answered(simStart, out.PushPulls[len(out.PushPulls)-1].ID, msg, &out)
-			require.NoError(t, checkTable(m))
+		if !msg.Reply {
+			stepFuzzed(t, msg)
+		}
+	})
+}
+
+func FuzzAnswer(f *testing.F) {
+	for _, v := range golden() {
+		f.Add(v.msg.AppendTo(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		msg, err := ParseAnswer(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrMalformed)
 			return
 		}
-		stepFuzzed(t, msg)
+		require.Equal(t, b, msg.AppendTo(nil), "a message has one encoding")
+		m := fuzzMachine(t)
+		var out Effects
+		require.NoError(t, m.Join(simStart, []string{"x:1"}, &out))
+		m.Answered(simStart, out.PushPulls[len(out.PushPulls)-1].ID, msg, &out)
+		m.Contacted(simStart, "x:1", msg, &out)
+		require.NoError(t, checkTable(m))
 	})
 }
 

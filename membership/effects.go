@@ -69,6 +69,9 @@ const (
 	// EventBadMessage: a message or a claim in it was refused; Err says why.
 	// It changed nothing.
 	EventBadMessage
+	// EventNameTaken: a process that has just started was refused, because
+	// Holder bears its name and still answers.
+	EventNameTaken
 	// EventTableFull: a member was not taken in because all MaxMembers rows
 	// are live.
 	EventTableFull
@@ -80,7 +83,8 @@ func (k EventKind) String() string {
 		EventJoined: "joined", EventSuspected: "suspected", EventRecovered: "recovered",
 		EventFailed: "failed", EventLeft: "left", EventUpdated: "updated",
 		EventProbe: "probe", EventAccused: "accused", EventConflict: "conflict",
-		EventLeaveDone: "leave-done", EventBadMessage: "bad-message", EventTableFull: "table-full",
+		EventLeaveDone: "leave-done", EventBadMessage: "bad-message", EventNameTaken: "name-taken",
+		EventTableFull: "table-full",
 	}
 	if int(k) < len(names) && names[k] != "" {
 		return names[k]
@@ -103,6 +107,7 @@ type Event struct {
 	Kind   EventKind
 	Member Member      // whom it is about; zero for BadMessage
 	Probe  ProbeResult // EventProbe
+	Holder Member      // EventNameTaken
 	Fatal  bool        // EventConflict
 	From   string      // EventBadMessage, EventAccused: address it came from
 	Err    error       // EventBadMessage

@@ -18,6 +18,8 @@ type Sender interface {
 	// most MaxPushPullBytes. An error that wraps ErrSelf says that the
 	// address is this node's own.
 	PushPull(ctx context.Context, addr string, req []byte) ([]byte, error)
+	// Ping returns nil if the instance has just answered at the address.
+	Ping(ctx context.Context, addr string, instance uint64) error
 }
 
 // Delegate is told what the loop's machine hands out, and asked for what goes
@@ -161,9 +163,9 @@ func (l *Loop) call(c PushPullCall) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
 	b, err := l.sender.PushPull(ctx, c.To, c.Req.AppendTo(nil))
-	var reply *PushPull
+	var answer Message
 	if err == nil {
-		if reply, err = ParsePushPull(b); err != nil {
+		if answer, err = ParseAnswer(b); err != nil {
 			l.badMessage(c.To, fmt.Errorf("reply: %w", err))
 		}
 	}
@@ -172,7 +174,7 @@ func (l *Loop) call(c PushPullCall) {
 			l.machine.Failed(now, c.ID, errors.Is(err, ErrSelf), &l.out)
 			return
 		}
-		l.machine.Answered(now, c.ID, reply, &l.out)
+		l.machine.Answered(now, c.ID, answer, &l.out)
 	}
 	select {
 	case l.jobs <- result:
@@ -198,6 +200,9 @@ func (l *Loop) HandlePushPull(ctx context.Context, from string, req []byte) ([]b
 	if err != nil {
 		l.badMessage(from, err)
 		return nil, fmt.Errorf("push-pull from %s: %w", from, err)
+	}
+	if taken := l.taken(ctx, msg); taken != nil {
+		return taken.AppendTo(nil), nil
 	}
 	var reply *PushPull
 	err = l.do(ctx, func(now time.Time) {

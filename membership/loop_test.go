@@ -65,6 +65,20 @@ func (p *port) PushPull(ctx context.Context, addr string, req []byte) ([]byte, e
 	return l.HandlePushPull(ctx, p.addr, req)
 }
 
+func (p *port) Ping(ctx context.Context, addr string, instance uint64) error {
+	p.w.mu.Lock()
+	hang := p.w.hang[addr]
+	p.w.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if l := p.w.at(addr); l == nil || l.Self().Instance != instance {
+		return errors.New("no answer")
+	}
+	return nil
+}
+
 func (p *port) Payload() []byte { return []byte("from " + p.addr) }
 
 func (p *port) OnPayload(m Member, payload []byte) {
@@ -100,6 +114,10 @@ func newWire() *wire { return &wire{loops: make(map[string]*Loop), hang: make(ma
 
 func (w *wire) start(t *testing.T, name string, instance uint64) (*Loop, *port) {
 	p := &port{w: w, addr: name + ":1", payloads: make(map[string]string)}
+	return w.startAt(t, p, name, instance), p
+}
+
+func (w *wire) startAt(t *testing.T, p *port, name string, instance uint64) *Loop {
 	l, err := Start(LoopConfig{
 		Config: Config{
 			Self: Member{Name: name, Instance: instance, Started: time.Now().UnixMilli(), PeerAddr: p.addr, Tags: map[string]string{"k": "v"}},
@@ -111,7 +129,7 @@ func (w *wire) start(t *testing.T, name string, instance uint64) (*Loop, *port) 
 	w.mu.Lock()
 	w.loops[p.addr] = l
 	w.mu.Unlock()
-	return l, p
+	return l
 }
 
 // stop crashes a loop.

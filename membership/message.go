@@ -1,7 +1,8 @@
 package membership
 
 // Message is what members say to each other: Probe, Ack, PingReq, Nack and
-// Gossip as datagrams, PushPull over a stream. codec.go has their bytes.
+// Gossip as datagrams, PushPull and NameTaken over a stream. codec.go has
+// their bytes.
 type Message interface {
 	// AppendTo appends the message's encoding.
 	AppendTo(dst []byte) []byte
@@ -60,4 +61,11 @@ type PushPull struct {
 	From    uint64
 	Payload []byte
 	Members []Member
+}
+
+// NameTaken answers the PushPull request of a process that has just started:
+// an older process bears its name, and has just answered.
+type NameTaken struct {
+	From   uint64 // instance that says so
+	Holder Member
 }

@@ -280,24 +280,67 @@ func (m *Machine) onRequest(now time.Time, from string, msg *PushPull, out *Effe
 	}
 }
 
-// Answered tells the machine that the call's peer sent this reply.
-func (m *Machine) Answered(now time.Time, id uint64, reply *PushPull, out *Effects) {
+// Answered tells the machine that the call's peer sent this answer, a PushPull
+// or a NameTaken.
+func (m *Machine) Answered(now time.Time, id uint64, answer Message, out *Effects) {
 	m.begin(now)
-	c, ok := m.tables.take(id)
-	if !ok || m.yielded {
+	if c, ok := m.tables.take(id); ok {
+		m.onAnswer(now, c.addr, answer, out)
+	}
+}
+
+// Request returns what to send to an address that is contacted from outside
+// the machine; nil when it has given its name up. The answer goes to
+// Contacted.
+func (m *Machine) Request(now time.Time) *PushPull {
+	m.begin(now)
+	if m.yielded {
+		return nil
+	}
+	return m.wholeTable(false)
+}
+
+// Contacted tells the machine how a Request was answered.
+func (m *Machine) Contacted(now time.Time, addr string, answer Message, out *Effects) {
+	m.begin(now)
+	m.onAnswer(now, addr, answer, out)
+}
+
+func (m *Machine) onAnswer(now time.Time, addr string, answer Message, out *Effects) {
+	if m.yielded {
 		return
 	}
-	if !reply.Reply {
-		m.refuse(c.addr, fmt.Errorf("push-pull was answered with a request: %w", ErrMalformed), out)
+	reply, ok := answer.(*PushPull)
+	switch taken, isTaken := answer.(*NameTaken); {
+	case isTaken:
+		m.onNameTaken(now, addr, taken, out)
+		return
+	case !ok || !reply.Reply:
+		m.refuse(addr, fmt.Errorf("push-pull was answered with a request: %w", ErrMalformed), out)
 		return
 	}
-	m.answered(func(addr string) bool { return addr == c.addr })
+	m.answered(func(a string) bool { return a == addr })
 	if reply.From == m.self.Instance {
 		return // the address was our own
 	}
-	if m.merge(now, c.addr, reply, out) {
-		m.gossipTo(c.addr, reply.From, []*row{m.self}, out)
+	if m.merge(now, addr, reply, out) {
+		m.gossipTo(addr, reply.From, []*row{m.self}, out)
 	}
+}
+
+// onNameTaken gives the name up, unless this process has borne it for a while:
+// then it is no newcomer, and the two find out between them (see rivals.go).
+func (m *Machine) onNameTaken(now time.Time, addr string, msg *NameTaken, out *Effects) {
+	holder := msg.Holder
+	if holder.Name != m.self.Name || holder.Instance == m.self.Instance {
+		m.refuse(addr, fmt.Errorf("told that the name %.40q is taken, which is not ours: %w", holder.Name, ErrMalformed), out)
+		return
+	}
+	if m.left || now.Sub(m.born) >= newcomer {
+		out.event(Event{Kind: EventConflict, Member: holder})
+		return
+	}
+	m.yield(holder, out)
 }
 
 // Failed tells the machine that the call has no answer. With self set the

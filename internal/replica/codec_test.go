@@ -126,7 +126,7 @@ func TestExtensionsAreSkippedUpToTheirBound(t *testing.T) {
 
 func TestUnknownPayloadFlagsAreIgnored(t *testing.T) {
 	b := unhex(goldenPayloadHex)
-	b[1] = 0xff
+	b[1] = 0xfd
 	got, err := ParsePayload(b)
 	require.NoError(t, err)
 	require.Equal(t, goldenPayload, got)

@@ -40,8 +40,9 @@ type Config struct {
 	QueueBytes   int           // bound of one peer's queue, in bytes of entries; default 8 MiB
 	BatchBytes   int           // bound of one push, passed only by a single larger entry; default 256 KiB
 
-	Alone bool       // no peer is configured: ready from the start
-	Rand  *rand.Rand // jitter and choice of partners; required, used by the machine alone
+	Alone  bool       // nobody is to be found: ready from the start
+	Expect int        // members that must have met before they serve, this one included; 0: whoever is found
+	Rand   *rand.Rand // jitter and choice of partners; required, used by the machine alone
 }
 
 func (c Config) withDefaults() Config {
@@ -72,6 +73,9 @@ func (c Config) Validate() error {
 	}
 	if c.BatchBytes < 0 {
 		errs = append(errs, fmt.Errorf("replica: batch bytes: %d: must be positive", c.BatchBytes))
+	}
+	if c.Expect < 0 || c.Expect > 1 && c.Alone {
+		errs = append(errs, fmt.Errorf("replica: expect: %d: at least 0, and none but itself for a node alone", c.Expect))
 	}
 	if c.Rand == nil {
 		errs = append(errs, errors.New("replica: rand: required"))

@@ -40,13 +40,14 @@
 //
 // # Readiness
 //
-// A node alone by configuration is ready from the start. Any other is not ready
-// before its first round: it becomes ready after a settled round with a ready
-// member (one that ended in equal roots, or the third complete one in a row
-// that did not, which happens while writes stream in). When no known live
-// member is ready, the oldest of them all becomes ready once it has settled a
-// round with each of the others; the rest follow through it. A ready node stays
-// ready, whoever it loses.
+// A node alone by configuration is ready from the start. Any other becomes ready
+// after a settled round with a ready member (one that ended in equal roots, or
+// the third complete one in a row that did not, which happens while writes stream
+// in). Somebody has to be the first: when no known live member is ready, the
+// oldest of them all, once it has settled a round with each of the others, if
+// Config.Expect members are there, or, where none is expected, when the search of
+// one of them has come to an end (see internal/bootstrap): alone, if that found
+// nobody. The rest follow through it. A ready node stays ready, whoever it loses.
 //
 // # The shell's part
 //

@@ -29,6 +29,7 @@ type Machine struct {
 
 	peers    []*peer // by instance, so that order never depends on a map
 	ready    bool
+	searched bool
 	seq      uint64       // of the last push
 	written  uint64       // version time of the last write handed in
 	round    *activeRound // the one round that this node initiates
@@ -39,21 +40,23 @@ type Machine struct {
 // PeerDown only while a push to it is in flight.
 type peer struct {
 	Peer
-	up    bool
-	ready bool // as it last said
+	up       bool
+	ready    bool // as it last said
+	searched bool // likewise
 
 	queue    queue
 	inflight uint64 // seq of the push in flight; 0: the link is idle
 	sending  bool   // the push in flight belongs to this life of the peer
 
-	lost    bool      // what we hold may be missing there
-	differs bool      // its last reported root differed from ours
-	owed    Reason    // a round is owed, and why
-	since   time.Time // when the youngest of what is owed arose
-	due     time.Time // when the owed round may start
-	retryAt time.Time // backoff after failures: nothing but a request by hand starts earlier
-	fails   int       // failed rounds in a row
-	again   int       // complete rounds in a row with unequal roots
+	lost     bool      // what we hold may be missing there
+	differs  bool      // its last reported root differed from ours
+	diverged time.Time // since when, while it differs
+	owed     Reason    // a round is owed, and why
+	since    time.Time // when the youngest of what is owed arose
+	due      time.Time // when the owed round may start
+	retryAt  time.Time // backoff after failures: nothing but a request by hand starts earlier
+	fails    int       // failed rounds in a row
+	again    int       // complete rounds in a row with unequal roots
 	// calmUntil is set by such rounds: a peer that refuses entries, for their
 	// clock or their size, would be sent them once an interval for ever.
 	calmUntil time.Time
@@ -135,7 +138,7 @@ func (m *Machine) PeerPayload(now time.Time, instance uint64, pl Payload, own me
 	if p == nil || !p.up {
 		return
 	}
-	p.ready = pl.Ready
+	p.ready, p.searched = pl.Ready, pl.Searched
 	if pl.Root == own {
 		p.differs, p.lost = false, false
 		p.calm()

@@ -128,7 +128,7 @@ func (w *world) act(t *rapid.T) {
 	flag := rapid.Bool()
 	switch op := rapid.SampledFrom([]string{
 		"write", "write", "write", "up", "down", "acked", "acked", "failed", "payload",
-		"round", "round", "their round", "sync all", "tick",
+		"round", "round", "their round", "sync all", "searched", "tick",
 	}).Draw(t, "op"); op {
 	case "write":
 		w.writes++
@@ -173,7 +173,7 @@ func (w *world) act(t *rapid.T) {
 		if peer != nil {
 			peer.ready = ready
 		}
-		w.m.PeerPayload(w.now, id, Payload{Root: root, Ready: ready}, own, &w.out)
+		w.m.PeerPayload(w.now, id, Payload{Root: root, Ready: ready, Searched: flag.Draw(t, "searched")}, own, &w.out)
 	case "round":
 		if w.round == nil {
 			return
@@ -182,6 +182,8 @@ func (w *world) act(t *rapid.T) {
 		w.endRound(t, id, true, w.roundAt)
 	case "their round":
 		w.endRound(t, id, false, w.writes)
+	case "searched":
+		w.m.Searched(w.now, flag.Draw(t, "done"), &w.out)
 	case "sync all":
 		require.Equal(t, w.ids(), w.m.SyncAll(w.now, &w.out))
 	case "tick":
@@ -222,7 +224,9 @@ func (w *world) endRound(t *rapid.T, id uint64, initiator bool, upTo uint64) {
 	was := w.m.Ready()
 	w.m.RoundDone(w.now, id, res, &w.out)
 	if !was && w.m.Ready() && !res.PeerReady {
-		// Then it must be the eldest: nobody known is ready, nobody is older.
+		// Then it must be the eldest: nobody known is ready, nobody is older, and
+		// somebody's search has ended.
+		require.True(t, w.m.gathered())
 		for _, p := range w.m.peers {
 			require.False(t, p.up && (p.ready || p.older(w.m.self)))
 		}

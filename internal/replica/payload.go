@@ -22,12 +22,17 @@ type Payload struct {
 	Clock uint64        // hybrid clock reading
 	Root  merkle.Digest // digest of everything held
 	Ready bool          // the node serves
+	// Searched: everybody whom the node's discovery named has answered or had
+	// the time to, or it named nobody.
+	Searched bool
 }
 
 const (
 	payloadVersion = 1
 	payloadFixed   = 1 + 1 + 8 + 16 + 1
-	payloadReady   = 1 << 0
+
+	payloadReady    = 1 << 0
+	payloadSearched = 1 << 1
 
 	// MaxPayload bounds a payload's size, extension included.
 	MaxPayload = payloadFixed + maxPayloadExt
@@ -43,6 +48,9 @@ func (p Payload) AppendTo(dst []byte) []byte {
 	var flags byte
 	if p.Ready {
 		flags |= payloadReady
+	}
+	if p.Searched {
+		flags |= payloadSearched
 	}
 	dst = append(dst, payloadVersion, flags)
 	dst = binary.BigEndian.AppendUint64(dst, p.Clock)
@@ -64,8 +72,9 @@ func ParsePayload(b []byte) (Payload, error) {
 			ext, len(b)-payloadFixed, maxPayloadExt, ErrMalformed)
 	}
 	return Payload{
-		Ready: b[1]&payloadReady != 0,
-		Clock: binary.BigEndian.Uint64(b[2:]),
-		Root:  merkle.DigestFrom([16]byte(b[10:26])),
+		Ready:    b[1]&payloadReady != 0,
+		Searched: b[1]&payloadSearched != 0,
+		Clock:    binary.BigEndian.Uint64(b[2:]),
+		Root:     merkle.DigestFrom([16]byte(b[10:26])),
 	}, nil
 }

@@ -2,6 +2,16 @@ package replica
 
 import "time"
 
+// Searched says whether the node's search for peers has come to an end: those
+// whom discovery named have answered or had the time to, or it named nobody.
+func (m *Machine) Searched(now time.Time, done bool, out *Effects) {
+	m.searched = done
+	m.advance(now, out)
+}
+
+// HasSearched is what the last Searched said, for the payload.
+func (m *Machine) HasSearched() bool { return m.searched }
+
 // judge decides whether the node has become ready: by a settled round with a
 // ready member, known as live yet or not (p is nil then), or as the oldest.
 func (m *Machine) judge(p *peer, res RoundResult, out *Effects) {
@@ -10,28 +20,38 @@ func (m *Machine) judge(p *peer, res RoundResult, out *Effects) {
 	}
 	switch {
 	case res.PeerReady && !res.Failed && (res.Converged || p != nil && p.again >= maxAgain):
-	case m.eldest():
+	case m.gathered() && m.eldest():
 	default:
 		return
 	}
 	m.ready, out.Ready = true, true
 }
 
-// eldest reports whether no known live member is ready, this node is the oldest
-// of all, and it has settled a round with each of the others, of which there
-// is at least one.
-func (m *Machine) eldest() bool {
-	others := 0
+// gathered reports whether those who may begin a cluster are there: as many as
+// are expected, or, where no number is, all that one member's search could find.
+func (m *Machine) gathered() bool {
+	live, searched := 1, m.searched
 	for _, p := range m.peers {
-		if !p.up {
-			continue
+		if p.up {
+			live++
+			searched = searched || p.searched
 		}
-		if p.ready || !p.settled || p.older(m.self) {
+	}
+	if m.cfg.Expect > 0 {
+		return live >= m.cfg.Expect
+	}
+	return searched
+}
+
+// eldest reports whether no known live member is ready, this node is the oldest
+// of all, and it has settled a round with each of the others, if there are any.
+func (m *Machine) eldest() bool {
+	for _, p := range m.peers {
+		if p.up && (p.ready || !p.settled || p.older(m.self)) {
 			return false
 		}
-		others++
 	}
-	return others > 0
+	return true
 }
 
 // seekReady owes a round to each live peer that has become ready since the last

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tochemey/gokv/merkle"
 )
 
 func TestANodeAloneIsReadyFromTheStart(t *testing.T) {
@@ -64,8 +66,53 @@ func TestTheOldestBecomesReadyOnceItHasMetAllOthers(t *testing.T) {
 	r.tick()
 	require.False(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true}).Ready)
 	r.pass(DefaultSyncInterval)
-	got := r.roundDone(2, RoundResult{Converged: true, Began: r.now})
-	require.True(t, got.Ready)
+	require.False(t, r.roundDone(2, RoundResult{Converged: true, Began: r.now}).Ready, "there may be others to find")
+	require.True(t, r.searched(true).Ready)
+}
+
+func TestTheSearchOfOneMemberCountsForAllWhoMet(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 60)
+	r.tick()
+	r.roundDone(1, RoundResult{Initiator: true, Converged: true})
+	require.False(t, r.m.Ready(), "our own discovery fails")
+	r.m.PeerPayload(r.now, 1, Payload{Searched: true}, merkle.Digest{}, &r.out)
+	require.True(t, r.take().Ready)
+}
+
+func TestWhoHasFoundNobodyBeginsACluster(t *testing.T) {
+	r := newRig(t, joining)
+	require.False(t, r.searched(false).Ready)
+	require.True(t, r.searched(true).Ready)
+	require.True(t, r.m.HasSearched())
+}
+
+func TestASearchThatEndedBeforeOthersCameWaitsForThem(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(1, 60)
+	require.False(t, r.searched(true).Ready, "no round with it has been done")
+	require.False(t, r.searched(false).Ready)
+	r.tick()
+	require.False(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true}).Ready, "a new address has come up")
+	require.True(t, r.searched(true).Ready)
+}
+
+func TestAsManyAsAreExpectedBeginACluster(t *testing.T) {
+	expecting := func(c *Config) { c.Expect = 3 }
+	r := newRig(t, joining, expecting)
+	require.False(t, r.searched(true).Ready, "whatever the search says")
+	r.up(1, 60)
+	r.tick()
+	require.False(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true}).Ready, "two of three")
+	r.up(2, 70)
+	r.pass(DefaultSyncInterval)
+	require.True(t, r.roundDone(2, RoundResult{Converged: true, Began: r.now}).Ready)
+
+	r = newRig(t, joining, expecting)
+	r.up(1, 60)
+	r.tick()
+	require.True(t, r.roundDone(1, RoundResult{Initiator: true, Converged: true, PeerReady: true}).Ready,
+		"a ready member is enough, however many there are")
 }
 
 func TestAYoungerOneWaitsForTheOldest(t *testing.T) {
@@ -74,7 +121,7 @@ func TestAYoungerOneWaitsForTheOldest(t *testing.T) {
 	r.up(2, 70)
 	r.roundDone(1, RoundResult{Initiator: true, Converged: true})
 	r.roundDone(2, RoundResult{Converged: true, Began: r.now.Add(time.Second)})
-	require.False(t, r.m.Ready())
+	require.False(t, r.searched(true).Ready)
 
 	r.m.PeerDown(r.now, 1, &r.out)
 	require.True(t, r.take().Ready, "the oldest is gone: it is the oldest now")

@@ -59,6 +59,12 @@ func (r *rig) tick() Effects {
 	return r.take()
 }
 
+// searched tells how the search for peers goes.
+func (r *rig) searched(done bool) Effects {
+	r.m.Searched(r.now, done, &r.out)
+	return r.take()
+}
+
 func (r *rig) write(key string) *engine.Entry {
 	r.seq++
 	e := entryOf(key, 10, r.seq)

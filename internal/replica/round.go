@@ -122,7 +122,23 @@ func (m *Machine) differ(now time.Time, p *peer) {
 			m.nextSync = soon
 		}
 	}
-	p.differs = true
+	if !p.differs {
+		p.differs, p.diverged = true, now
+	}
+}
+
+// Diverged returns for how long the live peer that is longest apart has been
+// so: since its root, equal before or never seen, was found to differ. Zero
+// when every live peer's last reported root was equal. Writes that stream in
+// keep roots apart too.
+func (m *Machine) Diverged(now time.Time) time.Duration {
+	var longest time.Duration
+	for _, p := range m.peers {
+		if p.up && p.differs {
+			longest = max(longest, now.Sub(p.diverged))
+		}
+	}
+	return longest
 }
 
 func (m *Machine) anyDiffers() bool {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package gokv_test
+
+const raceEnabled = false
