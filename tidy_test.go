@@ -36,13 +36,12 @@ var mayImport = map[string][]string{
 	"discovery/static":        {"discovery", "internal/hostlist"},
 	"discovery/dns":           {"discovery"},
 	"discovery/nats":          {"discovery"},
-	"discovery/kubernetes":    {"discovery"},
+	"discovery/dns/dnstest":   {},
+	"discovery/nats/natstest": {},
 	"discovery/discoverytest": {"discovery"},
 	"internal/hostlist":       {"discovery"},
 	"internal/setting":        {},
 	"internal/bootstrap":      {},
-	"internal/kubetest":       {},
-	"deploy":                  {},
 	"engine":                  {"merkle", "internal/invariant"},
 	"merkle":                  {"internal/invariant"},
 	"membership":              {"internal/invariant"},
@@ -66,12 +65,12 @@ var mayImport = map[string][]string{
 
 // testsMayImport holds for every package's tests, besides what the package itself
 // may import.
-var testsMayImport = []string{".", "discovery", "discovery/discoverytest", "client", "client/...", "engine", "merkle", "membership", "internal/..."}
+var testsMayImport = []string{".", "discovery", "discovery/discoverytest", "discovery/dns/dnstest", "discovery/nats/natstest", "client", "client/...", "engine", "merkle", "membership", "internal/..."}
 
 // Packages that are told the time and given their randomness. What is named in
 // shells may do otherwise: it drives the machine of its package.
 var (
-	pure  = []string{"membership", "merkle", "client/wire", "internal/replica", "internal/sim", "internal/simcluster"}
+	pure  = []string{"membership", "merkle", "client/wire", "internal/replica", "internal/bootstrap", "internal/sim", "internal/simcluster"}
 	timed = []string{"engine"} // a concurrent structure, told the time nevertheless
 
 	shells = []string{"membership/loop.go"}

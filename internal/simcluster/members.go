@@ -82,6 +82,9 @@ func (n *node) onEvent(e membership.Event) {
 func (n *node) peerUp(m membership.Member) {
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.PeerUp(now, replica.Peer{Instance: m.Instance, Started: m.Started}, out)
+		if m.Instance != n.instance {
+			n.replica.Searched(now, true, out) // whoever has met somebody has looked long enough
+		}
 	})
 }
 
