@@ -20,6 +20,7 @@ import (
 // process of its own has.
 type options struct {
 	gokv.Config
+	providers providers
 	logLevel  choice
 	logFormat choice
 
@@ -50,7 +51,7 @@ func (c *choice) Set(text string) error {
 func (o *options) table() []gokv.Setting {
 	o.logLevel = choice{"info", []string{"debug", "info", "warn", "error"}}
 	o.logFormat = choice{"text", []string{"text", "json"}}
-	return append(o.Settings(),
+	return append(append(o.Settings(), o.providers.table()...),
 		gokv.Setting{Name: "log-level", Default: "info", Usage: "least `level` that is logged: debug, info, warn or error", Value: &o.logLevel},
 		gokv.Setting{Name: "log-format", Default: "text", Usage: "`form` of the log: text or json", Value: &o.logFormat},
 	)
@@ -106,7 +107,10 @@ func (o *options) parse(args []string, env func(string) (string, bool), out io.W
 			}
 		}
 	}
-	return o.Validate()
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return o.providers.provide(&o.Config)
 }
 
 // readYAML returns the file's settings as text by name. A list may be
