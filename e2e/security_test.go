@@ -92,7 +92,8 @@ func TestANodeWithAnotherSecretIsRefused(t *testing.T) {
 
 func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
 	a := startNode(t, "a", "--cluster", "blue")
-	stray := startNode(t, "stray", "--cluster", "green", "--join", a.Peer)
+	// Whoever finds none of its own cluster begins one after a while, unless it is to wait for others.
+	stray := startNode(t, "stray", "--cluster", "green", "--join", a.Peer, "--bootstrap-expect", "2")
 	a.wantRefused(t, "wrong_cluster")
 	wantOutside(t, a, stray)
 }

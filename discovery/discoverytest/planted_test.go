@@ -2,6 +2,7 @@ package discoverytest
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,7 +74,10 @@ type (
 		*member
 		failed atomic.Bool
 	}
-	blocking struct{ *member }
+	blocking struct {
+		*member
+		last []string
+	}
 	closing  struct{ *member }
 	quiet    struct{ *member }
 	nameless struct{ *member } // Changes is another channel each time
@@ -209,11 +213,18 @@ func (g *giving) Initialize(ctx context.Context) error {
 	return err
 }
 
-func (b blocking) DiscoverPeers(ctx context.Context) ([]string, error) {
-	if len(b.changes) > 0 { // waits for somebody to receive
-		wait(ctx, time.Minute)
+func (b *blocking) DiscoverPeers(ctx context.Context) ([]string, error) {
+	addrs, err := b.member.DiscoverPeers(ctx)
+	if err != nil || slices.Equal(addrs, b.last) {
+		return addrs, err
 	}
-	return b.member.DiscoverPeers(ctx)
+	b.last = addrs
+	select {
+	case b.changes <- struct{}{}: // waits for somebody to receive
+		return addrs, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (c closing) Close() error {
@@ -338,7 +349,7 @@ func TestAPlantedFaultIsFound(t *testing.T) {
 		},
 		{
 			"a watcher that waits to be heard", "a change is signalled, and nobody has to listen", "nobody receives from Changes",
-			published(func(m *member) discovery.Provider { return blocking{m} }),
+			published(func(m *member) discovery.Provider { return &blocking{member: m} }),
 		},
 		{
 			"a watcher that closes its channel", "a change is signalled, and nobody has to listen", "closes the channel",

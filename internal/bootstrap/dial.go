@@ -33,8 +33,8 @@ func (m *Machine) Dialled(now time.Time, addr string, outcome Outcome, instance 
 	}
 	m.dialing--
 	s.dialing, s.outcome, s.instance = false, outcome, instance
-	if outcome != Silent {
-		s.first = time.Time{} // somebody is there: a silence that follows is a new one
+	if outcome != Silent && outcome != Foreign {
+		s.first = time.Time{} // one of ours is there: a silence that follows is a new one
 	}
 	if !s.named {
 		delete(m.seeds, addr)
@@ -60,8 +60,8 @@ func (m *Machine) Done(now time.Time) bool {
 		switch {
 		case s.outcome == Met || m.isLive(addr, s):
 			met = true
-		case s.outcome == Own, s.outcome == Foreign:
-		case s.outcome == Silent && now.Sub(s.first) >= Patience:
+		case s.outcome == Own:
+		case s.none() && now.Sub(s.first) >= Patience:
 		case s.outcome == Refused:
 			refused = true
 		default:

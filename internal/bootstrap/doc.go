@@ -32,10 +32,10 @@
 //
 // The search is done when the provider has said three times in a row, over at
 // least 3 s, that nobody else is there; or when each address of its last answer
-// is met, foreign or own, or has been silent for 3 s since the first of the dials
-// that nobody answered. A failed answer never adds to either. A refusal does not count as an answer
-// while nobody at all was met: a node with a wrong secret must not become a
-// cluster of its own beside the one that it belongs to.
+// is met or own, or has been silent or foreign for 3 s since the first of the
+// dials that found none of ours. A failed answer never adds to either. A refusal
+// does not count as an answer while nobody at all was met: a node with a wrong
+// secret must not become a cluster of its own beside the one that it belongs to.
 //
 // # Loss, restart, reordering
 //

@@ -27,29 +27,26 @@ func TestWhoeverIsMetEndsTheSearchAtOnce(t *testing.T) {
 	require.True(t, r.done())
 }
 
-func TestANodeOfAnotherClusterHasAnswered(t *testing.T) {
-	r := begun(t, 1)
-	r.answer("b:1")
-	r.ends("b:1", Foreign, 0)
-	require.True(t, r.done())
+func TestWhereNoneOfOursIsFoundIsTriedForThreeSeconds(t *testing.T) {
+	for _, none := range []Outcome{Silent, Foreign} {
+		everySeed(t, func(t require.TestingT, seed uint64) { triedForThreeSeconds(t, seed, none) })
+	}
 }
 
-func TestTheSilentAreTriedForThreeSeconds(t *testing.T) {
-	everySeed(t, func(t require.TestingT, seed uint64) {
-		r := begun(t, seed)
-		r.answer("b:1", "c:1")
-		for r.now.Before(start.Add(Patience - time.Millisecond)) {
-			r.pass(10 * time.Millisecond)
-			if r.asking {
-				r.answer("b:1", "c:1")
-			}
-			r.all(Silent)
-			require.Equal(t, r.now.Sub(start) >= Patience, r.done())
+func triedForThreeSeconds(t require.TestingT, seed uint64, none Outcome) {
+	r := begun(t, seed)
+	r.answer("b:1", "c:1")
+	for r.now.Before(start.Add(Patience - time.Millisecond)) {
+		r.pass(10 * time.Millisecond)
+		if r.asking {
+			r.answer("b:1", "c:1")
 		}
-		r.pass(time.Millisecond)
-		require.True(t, r.done())
-		require.Greater(t, len(r.dialled), 4, "more than once each")
-	})
+		r.all(none)
+		require.Equal(t, r.now.Sub(start) >= Patience, r.done())
+	}
+	r.pass(time.Millisecond)
+	require.True(t, r.done())
+	require.Greater(t, len(r.dialled), 4, "more than once each")
 }
 
 func TestTheEndOfPatienceIsADeadline(t *testing.T) {
@@ -84,7 +81,7 @@ func TestADialThatTakesLongerThanPatienceEndsTheSearchWhenItEnds(t *testing.T) {
 }
 
 func TestWhoeverAnsweredOnceIsGivenTimeAgainWhenSilent(t *testing.T) {
-	for _, before := range []Outcome{Met, Foreign, Refused} {
+	for _, before := range []Outcome{Met, Refused} {
 		r := begun(t, 1)
 		r.answer("b:1")
 		r.ends("b:1", before, 2)
@@ -161,7 +158,9 @@ func TestANewAddressOpensTheSearchAgainUntilItIsTried(t *testing.T) {
 	r.answer("b:1", "c:1")
 	require.False(t, r.done())
 	require.Equal(t, []string{"c:1"}, r.dialing)
-	r.ends("c:1", Foreign, 0)
+	r.ends("c:1", Silent, 0)
+	require.False(t, r.done())
+	r.pass(Patience)
 	require.True(t, r.done())
 
 	r = alone(t, 1)

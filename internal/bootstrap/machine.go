@@ -94,10 +94,13 @@ type seed struct {
 	named    bool // by the last answer
 	queued   bool
 	dialing  bool
-	first    time.Time // of the dials since it last answered
+	first    time.Time // of the dials since one of ours was there
 	outcome  Outcome   // of the last dial; 0: none has ended
 	instance uint64    // who was met
 }
+
+// none reports whether the last dial found no node of this cluster.
+func (s *seed) none() bool { return s.outcome == Silent || s.outcome == Foreign }
 
 // New returns a machine that asks at its first Tick.
 func New(now time.Time, cfg Config) (*Machine, error) {
@@ -131,7 +134,7 @@ func (m *Machine) NextDeadline() time.Time {
 		return next
 	}
 	for _, s := range m.seeds {
-		if s.outcome != Silent {
+		if !s.none() {
 			continue
 		}
 		if at := s.first.Add(Patience); at.After(m.stepped) && (next.IsZero() || at.Before(next)) {

@@ -25,9 +25,11 @@ type model struct {
 type modelSeed struct {
 	outcome  Outcome
 	instance uint64
-	silent   time.Time // when the first of the silent dials began
+	silent   time.Time // when the first of the dials began that found none of ours
 	began    time.Time // the dial under way
 }
+
+func (s *modelSeed) none() bool { return s.outcome == Silent || s.outcome == Foreign }
 
 var modelAddrs = append(addrs(40), selfAddr, "", "alias:1")
 
@@ -89,7 +91,7 @@ func (m *model) ended() bool {
 			met = true
 		case s.outcome == Refused:
 			refused++
-		case s.outcome == 0, s.outcome == Silent && m.now.Sub(s.silent) < 3*time.Second:
+		case s.outcome == 0, s.none() && m.now.Sub(s.silent) < 3*time.Second:
 			return false
 		}
 	}
@@ -161,12 +163,14 @@ func (m *model) endOne(t *rapid.T) {
 	addr := m.dialing[rapid.IntRange(0, len(m.dialing)-1).Draw(t, "which")]
 	outcome := rapid.SampledFrom([]Outcome{Silent, Silent, Met, Own, Foreign, Refused}).Draw(t, "outcome")
 	s := m.history[addr]
-	if outcome != Silent {
+	before := s.none()
+	s.outcome = outcome
+	if !s.none() {
 		s.silent = time.Time{}
-	} else if s.outcome != Silent {
+	} else if !before {
 		s.silent = s.began
 	}
-	s.outcome, s.instance, s.began = outcome, rapid.Uint64Range(10, 13).Draw(t, "instance"), time.Time{}
+	s.instance, s.began = rapid.Uint64Range(10, 13).Draw(t, "instance"), time.Time{}
 	if !slices.Contains(m.last, addr) {
 		delete(m.history, addr)
 	}
