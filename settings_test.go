@@ -1,60 +1,12 @@
 package gokv
 
 import (
-	"flag"
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-var update = flag.Bool("update", false, "write docs/configuration.md anew")
-
-// reference is docs/configuration.md as the table has it.
-func reference(rows []Setting) string {
-	var b strings.Builder
-	b.WriteString(`# Configuration
-
-Every setting of gokv-node is a flag, an environment variable and a key of the YAML file that ` + "`--config`" + ` (or GOKV_CONFIG) names. A flag beats the environment, which beats the file. An unknown flag or key, or a bad value, stops the start with one line that names it; unknown environment variables are left alone. This page is written from the table that all of them come from (` + "`go test . -run TestReference -update`" + `).
-
-| flag and YAML key | environment | default | meaning |
-|---|---|---|---|
-`)
-	row := func(name, env, def, usage string) {
-		fmt.Fprintf(&b, "| `--%s` | `%s` | %s | %s |\n", name, env, def, strings.ReplaceAll(usage, "`", ""))
-	}
-	for _, r := range rows {
-		row(r.Name, r.Env(), r.Default, r.Usage)
-	}
-	b.WriteString(`
-The daemon alone has ` + "`--log-level`" + ` (debug, info, warn, error; default info), ` + "`--log-format`" + ` (text, json; default text), ` + "`--config`" + ` and ` + "`--version`" + `. The log goes to stderr.
-
-In YAML a list is a sequence or one string with commas:
-
-` + "```yaml" + `
-name: a
-peer-addr: 10.0.0.1:7946
-join: [10.0.0.2:7946, 10.0.0.3:7946]
-secret-file: /etc/gokv/secret
-` + "```" + `
-`)
-	return b.String()
-}
-
-func TestReferenceIsWhatTheTableSays(t *testing.T) {
-	var c Config
-	want := reference(c.Settings())
-	const page = "docs/configuration.md"
-	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
-	}
-	got, err := os.ReadFile(page)
-	require.NoError(t, err)
-	require.Equal(t, want, string(got), "run: go test . -run TestReference -update")
-}
 
 func TestSettingsReadBackWhatTheyPrint(t *testing.T) {
 	var c Config
