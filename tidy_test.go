@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"internal/replica":        {"engine", "merkle", "internal/invariant"},
 	"internal/invariant":      {},
 	"internal/sim":            {},
-	"internal/simcluster":     {"engine", "merkle", "membership", "internal/replica", "internal/sim", "internal/invariant"},
+	"internal/simcluster":     {"engine", "merkle", "membership", "internal/bootstrap", "internal/replica", "internal/sim", "internal/invariant"},
 	"internal/debindex":       {},
 	"internal/clustertest":    {".", "client", "client/wire"},
 	"cmd/gokv-node":           {".", "internal/setting", "discovery/..."},

@@ -146,4 +146,5 @@ func (c *cluster) stop(h *host) {
 	h.node.proc.Kill()
 	h.node = nil
 	c.net.Detach(h.addr)
+	c.serviceChanged()
 }

@@ -1,7 +1,7 @@
 // Package simcluster plays random histories over whole clusters in virtual
-// time: two to five nodes, each the real engine, membership, replication
-// machine and Merkle rounds, glued as the root package glues them and driven by
-// package sim. Datagrams carry the membership's messages with the replication's
+// time: two to five nodes, each the real engine, membership, search for peers,
+// replication machine and Merkle rounds, glued as the root package glues them and
+// driven by package sim. Datagrams carry the membership's messages with the replication's
 // payloads, streams carry push-pulls, pushes and rounds frame by frame, all of
 // it through the real codecs.
 //
@@ -10,7 +10,7 @@
 // instant) and which faults strike (loss, delay, duplication, reordering,
 // streams that stall or break, partitions in halves, of one node or one way,
 // crashes and departures with empty restarts, pauses, clocks that are off and
-// that step). Then the faults stop, and the cluster has to come to rest.
+// that step, a discovery service that fails, hangs or says that nobody is there). Then the faults stop, and the cluster has to come to rest.
 //
 // # What is checked
 //
@@ -18,6 +18,9 @@
 // greatest version that it was ever given, with the content that was written
 // under it, and serves exactly that. No version is given out twice, none is
 // refused, no message is malformed.
+//
+// When a node begins a cluster by itself: discovery has answered it, and no more
+// members are expected.
 //
 // When a node leaves drained: every member that it believes alive has all that
 // it acknowledged.

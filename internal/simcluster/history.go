@@ -19,6 +19,7 @@ type history struct {
 	links     linkPlan
 	ops       []op
 	faults    []fault
+	service   servicePlan
 
 	// Limits of the nodes, small so that they are reached.
 	queueBytes, batchBytes, frameBytes int
@@ -122,6 +123,7 @@ func draw(seed uint64) *history {
 	h.drawLinks(r)
 	h.drawOps(r)
 	h.drawFaults(r)
+	h.drawService(r)
 	return h
 }
 

@@ -82,14 +82,13 @@ func (n *node) onEvent(e membership.Event) {
 func (n *node) peerUp(m membership.Member) {
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.PeerUp(now, replica.Peer{Instance: m.Instance, Started: m.Started}, out)
-		if m.Instance != n.instance {
-			n.replica.Searched(now, true, out) // whoever has met somebody has looked long enough
-		}
 	})
+	n.membersChanged()
 }
 
 func (n *node) peerDown(instance uint64) {
 	delete(n.peers, instance)
+	n.membersChanged()
 	n.replicate(func(now time.Time, out *replica.Effects) { n.replica.PeerDown(now, instance, out) })
 	if l := n.links[instance]; l != nil {
 		n.proc.After(0, func() { l.fail("peer down") })
@@ -148,31 +147,44 @@ func (n *node) Accept(from string, kind byte, s *sim.Stream) {
 	}
 }
 
-// pushPull carries one exchange of whole tables out.
+// pushPull carries out an exchange of whole tables that the membership wants.
 func (n *node) pushPull(call membership.PushPullCall) {
-	s := n.dial(call.To, 0, streamPushPull)
-	failed := func() {
-		n.meet(func(now time.Time, out *membership.Effects) { n.members.Failed(now, call.ID, false, out) })
-	}
+	n.exchange(call.To, call.Req, func(answer *membership.PushPull) {
+		n.meet(func(now time.Time, out *membership.Effects) {
+			if answer == nil {
+				n.members.Failed(now, call.ID, false, out)
+			} else {
+				n.members.Answered(now, call.ID, answer, out)
+			}
+		})
+	})
+}
+
+// exchange sends a table to whoever is at an address. ended gets the answer,
+// or nil, once.
+func (n *node) exchange(addr string, req *membership.PushPull, ended func(answer *membership.PushPull)) {
+	s := n.dial(addr, 0, streamPushPull)
 	timeout := n.proc.After(pushPullTimeout, func() {
+		s.OnClose = nil
 		s.Reset()
-		failed()
+		ended(nil)
 	})
 	s.OnClose = func(error) {
 		timeout.Stop()
-		failed()
+		ended(nil)
 	}
 	s.OnMessage = func(b []byte) {
 		timeout.Stop()
+		s.OnClose = nil
 		s.Close()
-		reply, err := membership.ParsePushPull(b)
+		answer, err := membership.ParsePushPull(b)
 		if err != nil {
 			n.c.failf("%s: %v", n.host.name, err)
 			return
 		}
-		n.meet(func(now time.Time, out *membership.Effects) { n.members.Answered(now, call.ID, reply, out) })
+		ended(answer)
 	}
-	s.Send(call.Req.AppendTo(nil))
+	s.Send(req.AppendTo(nil))
 }
 
 func (n *node) servePushPull(from string, s *sim.Stream) {

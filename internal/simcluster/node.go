@@ -30,6 +30,8 @@ type node struct {
 	memberTimer alarm
 	started     int64 // as the membership has it; it moves when a name's former instance started later
 
+	search *search // nil: it is configured without peers
+
 	replica      *replica.Machine
 	replicaTimer alarm
 	peers        map[uint64]string // address by instance, of the live ones
@@ -105,7 +107,7 @@ func (c *cluster) boot(h *host, alone bool) {
 		return
 	}
 	n.replica, err = replica.New(replica.Config{
-		Self: n.instance, Started: n.started, Alone: alone, Rand: n.rand,
+		Self: n.instance, Started: n.started, Alone: alone, Expect: c.history.expect(alone), Rand: n.rand,
 		SyncInterval: c.history.syncInterval, QueueBytes: c.history.queueBytes, BatchBytes: c.history.batchBytes,
 	})
 	if err != nil {
@@ -116,16 +118,9 @@ func (c *cluster) boot(h *host, alone bool) {
 	if alone {
 		n.becomeReady()
 	} else {
-		var addrs []string
-		for _, o := range c.hosts {
-			addrs = append(addrs, o.addr)
-		}
-		n.meet(func(now time.Time, out *membership.Effects) {
-			if err := n.members.Join(now, addrs, out); err != nil {
-				c.failf("%s: %v", h.name, err)
-			}
-		})
+		n.beginSearch()
 	}
+	c.serviceChanged()
 	n.sweep()
 }
 
@@ -153,7 +148,7 @@ func (n *node) serves() bool { return n.replica.Ready() && !n.draining }
 // payload is what rides on the node's probes.
 func (n *node) payload() []byte {
 	root, _ := n.engine.Root()
-	return replica.Payload{Clock: n.engine.Clock().Read(), Root: root, Ready: n.serves()}.AppendTo(nil)
+	return replica.Payload{Clock: n.engine.Clock().Read(), Root: root, Ready: n.serves(), Searched: n.replica.HasSearched()}.AppendTo(nil)
 }
 
 // becomeReady settles the digest key's age, if the cluster has none yet.
@@ -161,6 +156,7 @@ func (n *node) becomeReady() {
 	n.c.world.Trace("ready " + n.host.name)
 	n.c.world.Logf("%s: ready", n.host.name)
 	if key := n.engine.Key(); key.Created == unsettled {
+		n.checkBeginning()
 		key.Created = uint64(n.wall())
 		n.engine.Rekey(key)
 		n.c.count("digest keys settled")

@@ -71,7 +71,7 @@ func TestSimulation(t *testing.T) {
 		o.Log = func(line string) { t.Log(line) }
 	}
 	b := play(first, n, o)
-	t.Logf("%d histories, %d events, %d failures", n, b.events, len(b.failures))
+	t.Logf("%d histories, %d events, %d failures; %d ms to converge on average", n, b.events, len(b.failures), b.counts["milliseconds to converge"]/n)
 	if len(b.failures) > 0 {
 		report(t, b, first, n)
 		return
@@ -119,10 +119,12 @@ var everyBatch = []string{
 	"crash and empty restart", "leave and empty restart", "pause", "clock step",
 	"datagrams lost", "datagrams duplicated", "datagrams held back", "datagrams cut off",
 	"streams stalled", "streams broken", "streams cut off",
+	"discovery: fails", "discovery: hangs", "discovery: fails, and names some", "discovery: nobody, which is wrong",
 	// What clients did.
 	"ops: put", "ops: put with a TTL", "ops: put that keeps the TTL", "ops: delete", "ops: touch", "ops: persist",
 	"ops: duels", "ops: not ready", "ops: nothing to touch",
 	// Recoveries.
+	"contacts met", "contacts silent", "clusters of one",
 	"members suspected", "members recovered", "members failed", "members accused", "members left",
 	"probes indirect_ack", "probes timeout",
 	"pushes that gathered writes", "pushes failed: stream ended", "pushes failed: peer down", "writes dropped from queues",
