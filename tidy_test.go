@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"discovery/static":        {"discovery", "internal/hostlist"},
 	"discovery/dns":           {"discovery"},
 	"discovery/nats":          {"discovery"},
+	"discovery/kubernetes":    {"discovery"},
 	"discovery/dns/dnstest":   {},
 	"discovery/nats/natstest": {},
 	"discovery/discoverytest": {"discovery"},
@@ -56,11 +57,13 @@ var mayImport = map[string][]string{
 	"internal/sim":            {},
 	"internal/simcluster":     {"engine", "merkle", "membership", "internal/bootstrap", "internal/replica", "internal/sim", "internal/invariant"},
 	"internal/debindex":       {},
+	"internal/kubetest":       {},
 	"internal/clustertest":    {".", "client", "client/wire"},
 	"cmd/gokv-node":           {".", "internal/setting", "discovery/..."},
 	"cmd/gokv":                {".", "client", "client/wire", "internal/auth"},
 	"bench":                   {".", "client", "internal/debindex", "internal/clustertest"},
 	"e2e":                     {},
+	"deploy":                  {},
 }
 
 // testsMayImport holds for every package's tests, besides what the package itself

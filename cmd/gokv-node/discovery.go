@@ -8,34 +8,37 @@ import (
 
 	"github.com/tochemey/gokv"
 	"github.com/tochemey/gokv/discovery/dns"
+	"github.com/tochemey/gokv/discovery/kubernetes"
 	"github.com/tochemey/gokv/discovery/nats"
 	"github.com/tochemey/gokv/internal/setting"
 )
 
 // providers are the discovery providers' settings, and which one is chosen.
 type providers struct {
-	chosen choice
-	dns    dns.Config
-	nats   nats.Config
+	chosen     choice
+	dns        dns.Config
+	nats       nats.Config
+	kubernetes kubernetes.Config
 }
 
 // The choices of --discovery.
 const (
-	byStatic = "static"
-	byDNS    = "dns"
-	byNATS   = "nats"
+	byStatic     = "static"
+	byDNS        = "dns"
+	byNATS       = "nats"
+	byKubernetes = "kubernetes"
 )
 
 // table is the providers' part of the one table of settings.
 func (p *providers) table() []gokv.Setting {
-	p.chosen = choice{byStatic, []string{byStatic, byDNS, byNATS}}
+	p.chosen = choice{byStatic, []string{byStatic, byDNS, byNATS, byKubernetes}}
 	p.nats = nats.Config{
 		Subject: "gokv.discovery", Timeout: time.Second,
 		MaxJoinAttempts: 5, ReconnectWait: 2 * time.Second,
 	}
 	row := setting.Row
 	return setting.Filled([]gokv.Setting{
-		row("discovery", "", "`provider` that finds the peers: static (by --join), dns or nats", &p.chosen),
+		row("discovery", "", "`provider` that finds the peers: static (by --join), dns, nats or kubernetes", &p.chosen),
 		row("dns-domain", "none", "SRV `name`, or host name whose addresses are taken", setting.Text(&p.dns.DomainName)),
 		row("dns-port", "own peer port", "peers' `port`, where no SRV record says it", setting.Int(&p.dns.Port, 1, 65535)),
 		row("dns-ipv6", "", "take AAAA records instead of A records", setting.Bool(&p.dns.IPv6)),
@@ -52,6 +55,11 @@ func (p *providers) table() []gokv.Setting {
 		row("nats-tls-ca", "none", "PEM `file` of the authority that signs the servers", setting.Text(&p.nats.TLSCA)),
 		row("nats-tls-cert", "none", "PEM `file` of this client's certificate", setting.Text(&p.nats.TLSCert)),
 		row("nats-tls-key", "none", "PEM `file` of this client's key", setting.Text(&p.nats.TLSKey)),
+		row("kubernetes-namespace", "the pod's own, or the kubeconfig's", "`namespace` of the peers' pods", setting.Text(&p.kubernetes.Namespace)),
+		row("kubernetes-pod-labels", "none", "`a=b,…` labels that the peers' pods have", setting.Labels(&p.kubernetes.PodLabels)),
+		row("kubernetes-discovery-port-name", "none", "`name` of the container port for peers", setting.Text(&p.kubernetes.DiscoveryPortName)),
+		row("kubernetes-port-name", "none", "`name` of the container port for clients, which the pods are to have too", setting.Text(&p.kubernetes.PortName)),
+		row("kubeconfig", "in cluster", "`file` that says how to reach the Kubernetes API from outside", setting.Text(&p.kubernetes.Kubeconfig)),
 	})
 }
 
@@ -70,6 +78,12 @@ func (p *providers) provide(cfg *gokv.Config) error {
 	case byNATS:
 		p.nats.Logger = cfg.Logger
 		provider, err := nats.New(p.nats)
+		if err != nil {
+			return err
+		}
+		cfg.Discovery = provider
+	case byKubernetes:
+		provider, err := kubernetes.New(p.kubernetes)
 		if err != nil {
 			return err
 		}
