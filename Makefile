@@ -9,10 +9,10 @@ SEEDS    ?= 5000
 PKG      ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fmt fuzz sim bench demo debian tidy ci
+.PHONY: help build test short race lint fmt fuzz sim bench demo debian e2e-kubernetes tidy ci
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/gokv and bin/gokv-node
 	$(GO) build -o bin/ ./cmd/...
@@ -54,9 +54,16 @@ demo: ## a cluster in one process: partitioned, written on both sides, healed
 debian: ## Debian's package index through three processes, one killed halfway
 	$(GO) test ./e2e -run TestDebianIndex -count=1 -v
 
-tidy: ## both modules
+e2e-kubernetes: bin/kube-apiserver ## what needs a real kube-apiserver, which is built first
+	GOKV_TEST_KUBE_APISERVER=$(CURDIR)/bin/kube-apiserver $(GO) test -count=1 ./discovery/kubernetes ./internal/kubetest ./deploy ./e2e -run 'Kube|API|Pods|Helm|Nodes|Manifests|FiveNodes'
+
+bin/kube-apiserver: $(wildcard tools/kube-apiserver/*)
+	$(GO) build -C tools/kube-apiserver -ldflags='-s -w' -o $(CURDIR)/$@ .
+
+tidy: ## the module and its tools'; tools/kube-apiserver's go.mod is kept by hand
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
+	cd tools/deploy && $(GO) mod tidy
 
 ci: ## what a submission has to pass
 	bash .ci/run

@@ -82,6 +82,12 @@ func startNode(t *testing.T, name string, flags ...string) node {
 	t.Helper()
 	p, err := binaries.StartNode(t.Context(), append([]string{"--name", name}, flags...)...)
 	require.NoError(t, err)
+	return adopt(t, name, p)
+}
+
+// adopt makes a process end with the test.
+func adopt(t *testing.T, name string, p *clustertest.Process) node {
+	t.Helper()
 	n := node{p, name}
 	t.Cleanup(func() {
 		p.Kill()
