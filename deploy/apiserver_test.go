@@ -86,19 +86,11 @@ func (c *cluster) makeNamespace(t *testing.T, name string) {
 // would have made by now: pods that run, have addresses, and are not ready.
 func (c *cluster) makePods(t *testing.T, m manifests, ips ...string) {
 	t.Helper()
-	pods := c.clients.CoreV1().Pods(m.set.Namespace)
 	for i, ip := range ips {
 		pod := &corev1.Pod{ObjectMeta: *m.set.Spec.Template.ObjectMeta.DeepCopy(), Spec: *m.set.Spec.Template.Spec.DeepCopy()}
-		pod.Name = fmt.Sprintf("%s-%d", m.set.Name, i)
+		pod.Namespace, pod.Name = m.set.Namespace, fmt.Sprintf("%s-%d", m.set.Name, i)
 		pod.Spec.Hostname, pod.Spec.Subdomain = pod.Name, m.set.Spec.ServiceName
-		pod.Spec.NodeName = "nowhere"
-		made, err := pods.Create(t.Context(), pod, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
-		require.NoError(t, err)
-		made.Status.Phase = corev1.PodRunning
-		made.Status.PodIP, made.Status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
-		made.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
-		_, err = pods.UpdateStatus(t.Context(), made, metav1.UpdateOptions{})
-		require.NoError(t, err)
+		c.server.RunPod(t, pod, ip)
 	}
 }
 
