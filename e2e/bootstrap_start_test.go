@@ -46,6 +46,14 @@ var services = []service{
 			return []string{"--discovery", "nats", "--nats-server", "nats://" + s.addr, "--nats-subject", subject}
 		}
 	}},
+	{"kubernetes", func(t *testing.T) func(*testing.T, []string) []string {
+		o := newOrchestrator(t)
+		return func(t *testing.T, addrs []string) []string {
+			p := o.namespace(t)
+			p.publish(addrs...)
+			return p.flags()
+		}
+	}},
 }
 
 // starts is how often each provider is tried, and how many of that at a time:

@@ -249,4 +249,3 @@ func hostsOf(t *testing.T, addrs []string) []string {
 	}
 	return all
 }
-

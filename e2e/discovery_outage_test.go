@@ -52,6 +52,29 @@ var outages = []outage{
 		s.start()
 		return failing{patientNATS(s), func(...string) {}, s.pause, s.resume}
 	}},
+	{"kubernetes, killed", "kubernetes", 2, func(t *testing.T) failing {
+		o := newOrchestrator(t)
+		p := o.namespace(t)
+		var dead bool
+		var next []string // what is there by the time that it is mended
+		return failing{
+			flags: p.flags(),
+			publish: func(addrs ...string) {
+				if next = addrs; !dead {
+					p.publish(next...)
+				}
+			},
+			strike: func() {
+				o.server.Stop(t)
+				dead = true
+			},
+			mend: func() {
+				o.server.Restart(t)
+				dead = false
+				p.publish(next...)
+			},
+		}
+	}},
 }
 
 // records runs a DNS server that publishes A records.
