@@ -212,19 +212,6 @@ func wantNotBegunAlone(t *testing.T, nodes ...node) {
 	}
 }
 
-// wantExit waits for the end of a process and returns its exit status.
-func wantExit(t *testing.T, n node) int {
-	t.Helper()
-	select {
-	case <-n.Exited():
-	case <-deadline(t).Done():
-		t.Fatalf("%s still runs after %v", n.name, patience)
-	}
-	exit, err := n.Terminate(t.Context())
-	require.NoError(t, err)
-	return exit
-}
-
 // count returns how often a text stands in a node's log.
 func (n node) count(text string) int { return strings.Count(n.Log(), text) }
 
