@@ -55,7 +55,7 @@ debian: ## Debian's package index through three processes, one killed halfway
 	$(GO) test ./e2e -run TestDebianIndex -count=1 -v
 
 e2e-kubernetes: bin/kube-apiserver ## what needs a real kube-apiserver, which is built first, in some ten minutes
-	GOKV_TEST_KUBE_APISERVER=$(CURDIR)/$< $(GO) test -count=1 ./discovery/kubernetes ./deploy
+	GOKV_TEST_KUBE_APISERVER=$(CURDIR)/$< $(GO) test -count=1 ./internal/kubetest ./discovery/kubernetes ./deploy
 	GOKV_TEST_KUBE_APISERVER=$(CURDIR)/$< $(GO) test -count=1 -v -run 'Discovery|FiveNodes/kubernetes' ./e2e
 
 bin/kube-apiserver: $(wildcard tools/kube-apiserver/*)

@@ -186,15 +186,18 @@ func TestBadInputToDiscoveryIsNamed(t *testing.T) {
 		"no labels":                {[]string{"--discovery", "kubernetes"}, 2, []string{"kubernetes-pod-labels: empty", "kubernetes-discovery-port-name: empty"}},
 		"no pod": {
 			[]string{"--discovery", "kubernetes", "--kubernetes-pod-labels", "app=a", "--kubernetes-discovery-port-name", "peers"},
-			1, []string{"kubeconfig: none is given, and this is no pod"},
+			1,
+			[]string{"kubeconfig: none is given, and this is no pod"},
 		},
 		"no kubeconfig": {
 			[]string{"--discovery", "kubernetes", "--kubernetes-pod-labels", "app=a", "--kubernetes-discovery-port-name", "peers", "--kubeconfig", filepath.Join(t.TempDir(), "none")},
-			1, []string{"kubeconfig: ", "no such file"},
+			1,
+			[]string{"kubeconfig: ", "no such file"},
 		},
 		"a NATS server that is not there": {
 			[]string{"--discovery", "nats", "--nats-server", "nats://" + closed.addr, "--nats-max-join-attempts", "2", "--nats-reconnect-wait", "10ms"},
-			1, []string{closed.addr},
+			1,
+			[]string{closed.addr},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
