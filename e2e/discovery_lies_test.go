@@ -18,6 +18,7 @@ import (
 
 // A cluster loses all nodes but one, which asks for others at once, and is lied to.
 func TestWhoIsLeftOfAClusterLivesThroughEveryLie(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	stranger := startNode(t, "stranger", "--cluster", "another")
 	deaf, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -82,6 +83,7 @@ func TestWhoIsLeftOfAClusterLivesThroughEveryLie(t *testing.T) {
 
 // Two of three have to have met, whatever the service says.
 func TestNodesWaitForAsManyAsAreExpected(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := dnstest.Start(t)
 	s.SetTTL(0)
 	addrs := addresses(t, 3)
@@ -101,6 +103,7 @@ func TestNodesWaitForAsManyAsAreExpected(t *testing.T) {
 }
 
 func TestClustersThatShareAServiceStayApartAndThoseOfOneNameMerge(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	s := newNATS(t)
 	s.start()
 	records := dnstest.Start(t)

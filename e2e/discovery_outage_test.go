@@ -13,6 +13,8 @@ import (
 // outage is a way in which a discovery service fails.
 type outage struct {
 	name, provider string
+	raced          bool // under the race detector, too
+
 	// lines is how many lines a node may write about it: its failures in turn,
 	// such as a connection that breaks, that is not there, that cannot be made.
 	lines int
@@ -27,32 +29,32 @@ type failing struct {
 }
 
 var outages = []outage{
-	{"dns, no answer", "dns", 1, func(t *testing.T) failing {
+	{"dns, no answer", "dns", false, 1, func(t *testing.T) failing {
 		s, f := records(t)
 		f.strike, f.mend = func() { s.Handle(silent) }, func() { s.Handle(nil) }
 		return f
 	}},
-	{"dns, SERVFAIL", "dns", 1, func(t *testing.T) failing {
+	{"dns, SERVFAIL", "dns", true, 1, func(t *testing.T) failing {
 		s, f := records(t)
 		f.strike, f.mend = func() { s.Fail(dns.RcodeServerFailure) }, func() { s.Fail(dns.RcodeSuccess) }
 		return f
 	}},
-	{"dns, dnsmasq killed", "dns", 1, func(t *testing.T) failing {
+	{"dns, dnsmasq killed", "dns", false, 1, func(t *testing.T) failing {
 		s := newDnsmasq(t)
 		s.start()
 		return failing{dnsFlags(hostName, s.addr), func(addrs ...string) { s.publish(addrs...) }, s.kill, s.start}
 	}},
-	{"nats, killed", "nats", 3, func(t *testing.T) failing {
+	{"nats, killed", "nats", true, 3, func(t *testing.T) failing {
 		s := newNATS(t)
 		s.start()
 		return failing{patientNATS(s), func(...string) {}, s.kill, s.start}
 	}},
-	{"nats, stopped in its tracks", "nats", 3, func(t *testing.T) failing {
+	{"nats, stopped in its tracks", "nats", false, 3, func(t *testing.T) failing {
 		s := newNATS(t)
 		s.start()
 		return failing{patientNATS(s), func(...string) {}, s.pause, s.resume}
 	}},
-	{"kubernetes, killed", "kubernetes", 2, func(t *testing.T) failing {
+	{"kubernetes, killed", "kubernetes", true, 2, func(t *testing.T) failing {
 		o := newOrchestrator(t)
 		p := o.namespace(t)
 		var dead bool
@@ -101,6 +103,9 @@ func eachOutage(t *testing.T, story func(t *testing.T, o outage)) {
 	t.Helper()
 	all := sideBySide(t, len(outages))
 	for _, o := range outages {
+		if raceDetector && !o.raced {
+			continue // the nodes run the same code as in another one, for longer
+		}
 		all.run(o.name, func(t *testing.T) { story(t, o) })
 	}
 	all.wait()
@@ -137,6 +142,7 @@ func (o outage) wantWaiting(t *testing.T, nodes ...node) {
 }
 
 func TestNodesWhoseDiscoveryIsDeadAtTheStartWaitForItAndAreOneCluster(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	eachOutage(t, func(t *testing.T, o outage) {
 		addrs := addresses(t, 3)
 		s := o.begin(t)
@@ -151,6 +157,7 @@ func TestNodesWhoseDiscoveryIsDeadAtTheStartWaitForItAndAreOneCluster(t *testing
 }
 
 func TestANodeThatComesWhileDiscoveryIsDeadIsNotReadyUntilItIsBack(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	eachOutage(t, func(t *testing.T, o outage) {
 		addrs := addresses(t, 3)
 		s := o.begin(t)
@@ -172,6 +179,7 @@ func TestANodeThatComesWhileDiscoveryIsDeadIsNotReadyUntilItIsBack(t *testing.T)
 // The service dies, and then all nodes but one; two of them come back elsewhere,
 // empty, while the service is still dead.
 func TestARunningClusterOutlivesItsDiscovery(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	eachOutage(t, func(t *testing.T, o outage) {
 		addrs := addresses(t, 5)
 		s := o.begin(t)
