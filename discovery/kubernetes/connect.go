@@ -55,7 +55,16 @@ func connect(closing context.Context, cfg Config) (*connection, error) {
 
 	dialer := connrotation.NewDialer((&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext)
 	config.Dial = until(closing, dialer.DialContext)
-	client, err := corev1client.NewForConfig(config)
+	if config.ExecProvider != nil {
+		// It would take the terminal of a program that knows nothing of it.
+		config.ExecProvider.StdinUnavailable = true
+	}
+	over, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", discovery.ErrPermanent, err)
+	}
+	over.Transport = newImpatient(over.Transport)
+	client, err := corev1client.NewForConfigAndClient(config, over)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", discovery.ErrPermanent, err)
 	}

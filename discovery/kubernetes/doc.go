@@ -47,6 +47,8 @@
 // are mounted; the token is read again as it changes. Elsewhere a kubeconfig says
 // where and as whom, with all that client-go knows of such files. If neither can be
 // read Initialize fails with discovery.ErrPermanent. client-go's own log is silent.
+// A credential plugin is never given the terminal, and one that hangs is left behind:
+// calls end with their context, and Close does not wait for it.
 //
 // A Provider may be used by many goroutines.
 package kubernetes
