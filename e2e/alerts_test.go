@@ -158,6 +158,7 @@ func metricsOf(expr string) []string {
 // The rules are asked of a real cluster: nothing of theirs is up while it is well,
 // each series that they name is there, and what a death is to raise is raised.
 func TestAlertsAreQuietOverARunningClusterAndADeadNodeRaisesThem(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	program := need(t, "prometheus")
 	_, a, b, c := startClusterWithCertificates(t)
 	server := startPrometheus(t, program, a, b, c)

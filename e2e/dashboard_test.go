@@ -109,6 +109,7 @@ func TestTheDashboardIsWellFormed(t *testing.T) {
 // Every query that the dashboard makes is made of a Prometheus that scrapes three
 // nodes which are at work, with mutual TLS, so that each has something to tell.
 func TestPrometheusAnswersEveryQueryOfTheDashboardOverARunningCluster(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	program := need(t, "prometheus")
 	d := readDashboard(t)
 	proof, a, b, c := startClusterWithCertificates(t)

@@ -157,6 +157,7 @@ func wantExport(t *testing.T, export []byte, want map[string]string) {
 // A process that is killed and comes back before anybody noticed takes its old
 // instance's place.
 func TestANodeThatIsKilledAndBackAtOnceSupersedesItsOldInstance(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	a, b, c := startCluster(t)
 	input := filepath.Join(t.TempDir(), "in.ndjson")
 	const entries = 500

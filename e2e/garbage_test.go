@@ -46,6 +46,7 @@ func garbage(pieces int) [][]byte {
 
 // Whatever strangers send to a port, the node goes on, and says what it refused.
 func TestGarbageToEachPortChangesNothing(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	a, b, c := startCluster(t)
 	a.must(t, "put", "before", "1")
 	noise := garbage(500)
@@ -129,6 +130,7 @@ func (n node) wantServing(t *testing.T) {
 // A client asks for far more than fits into every buffer on the way, and reads
 // nothing. It is closed; who asks meanwhile is answered, and nothing is lost.
 func TestAClientThatStopsReadingIsClosedAndCostsOthersNothing(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	a, b, c := startCluster(t, "--log-level", "debug")
 	const size = 1 << 20
 	putLarge(t, a, "large", size)

@@ -32,6 +32,7 @@ var seriesOfAll = []string{
 }
 
 func TestPrometheusScrapesAClusterAndAnswersForEachMetric(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	prometheus, promtool := need(t, "prometheus"), need(t, "promtool")
 	a, b, c := startCluster(t)
 	a.must(t, "put", "k", "v")

@@ -101,6 +101,7 @@ func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
 // A rotation goes old, old+next, next+old, next, node by node: at each step both
 // sorts of nodes and clients are about.
 func TestSecretsAreRotatedWithoutAnOutage(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	old, next := readFile(t, secret(t)), readFile(t, secret(t))
 	var steps []string
 	for i, text := range []string{old, old + next, next + old, next} {
