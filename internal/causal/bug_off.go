@@ -1,0 +1,5 @@
+//go:build !plantedbug
+
+package causal
+
+func broken(bug) bool { return false }

@@ -1,0 +1,7 @@
+//go:build plantedbug
+
+package causal
+
+var planted bug
+
+func broken(b bug) bool { return b == planted }

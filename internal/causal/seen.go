@@ -1,0 +1,111 @@
+package causal
+
+import (
+	"cmp"
+	"slices"
+)
+
+// MaxAhead is how many single writes a Seen remembers beyond what its vector
+// covers. It bounds memory, never what is right: a push that would need one
+// more waits for a round.
+const MaxAhead = 4096
+
+// Ahead is a write that came before one that its issuer wrote earlier.
+type Ahead struct {
+	Dot
+	Prev uint64 // the time of its issuer's write before it, zero if it was the first
+}
+
+// Seen is a dotted version vector (Preguiça et al., "Dotted Version Vectors",
+// 2010; Malkhi and Terry's exceptions, 2005, turned round): the writes that were
+// merged or superseded here. The zero Seen has seen nothing.
+type Seen struct {
+	// Base covers, of each instance, every write up to a time.
+	Base Vector
+	// Ahead are single writes above Base, sorted by instance, then by time.
+	Ahead []Ahead
+}
+
+// Covers reports whether a write has been seen. The zero Dot always has.
+func (s *Seen) Covers(d Dot) bool {
+	if s.Base.Covers(d) {
+		return true
+	}
+	_, ok := s.ahead(d)
+	return ok
+}
+
+func (s *Seen) ahead(d Dot) (int, bool) {
+	return slices.BinarySearchFunc(s.Ahead, d, func(a Ahead, d Dot) int {
+		if c := cmp.Compare(a.Instance, d.Instance); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Time, d.Time)
+	})
+}
+
+// HasRoom reports whether Take can note a write: there is room ahead, or none is
+// needed.
+func (s *Seen) HasRoom(d Dot, prev uint64) bool {
+	return prev <= s.Base.At(d.Instance) || len(s.Ahead) < MaxAhead
+}
+
+// Take notes that a write has been seen. The vector moves up to it if its issuer
+// wrote nothing between prev and d that is still to come.
+func (s *Seen) Take(d Dot, prev uint64) {
+	if s.Covers(d) {
+		return
+	}
+	if prev <= s.Base.At(d.Instance) || broken(noPrev) {
+		s.Base.Raise(d)
+		s.settle()
+		return
+	}
+	i, _ := s.ahead(d)
+	s.Ahead = slices.Insert(s.Ahead, i, Ahead{d, prev})
+}
+
+// Reach notes what an instance said of itself: its clock stands at now, and its
+// last write so far was last. If that has been seen with all before it, so has
+// everything up to now.
+func (s *Seen) Reach(instance, last, now uint64) {
+	if last <= s.Base.At(instance) || broken(probeWithoutLast) {
+		s.Base.Raise(Dot{now, instance})
+		s.settle()
+	}
+}
+
+// Merge takes in all that o has seen.
+func (s *Seen) Merge(o *Seen) {
+	s.Base.Merge(o.Base)
+	for _, a := range o.Ahead {
+		if broken(aheadAsBase) {
+			s.Base.Raise(a.Dot)
+		}
+		if i, ok := s.ahead(a.Dot); !ok && !s.Base.Covers(a.Dot) {
+			s.Ahead = slices.Insert(s.Ahead, i, a)
+		}
+	}
+	s.settle()
+}
+
+// settle moves into Base what is no longer ahead of it.
+func (s *Seen) settle() {
+	s.Ahead = slices.DeleteFunc(s.Ahead, func(a Ahead) bool {
+		if a.Prev <= s.Base.At(a.Instance) {
+			s.Base.Raise(a.Dot)
+		}
+		return s.Base.Covers(a.Dot)
+	})
+}
+
+// Forget drops all that was seen of an instance.
+func (s *Seen) Forget(instance uint64) {
+	s.Base.Forget(instance)
+	s.Ahead = slices.DeleteFunc(s.Ahead, func(a Ahead) bool { return a.Instance == instance })
+}
+
+// Clone is a copy that shares nothing with s.
+func (s *Seen) Clone() Seen {
+	return Seen{s.Base.Clone(), slices.Clone(s.Ahead)}
+}

@@ -1,0 +1,269 @@
+package causal
+
+// The smallest cluster in which all of the histories of docs/deletes.md happen.
+const slots = 3
+
+// kind of a write.
+const (
+	put      uint8 = iota
+	shortPut       // with a TTL, and not yet expired
+	expired
+	tombstone
+)
+
+// set is a set of writes, by their place in state.writes.
+type set uint16
+
+func (s set) has(w uint8) bool { return s&(1<<w) != 0 }
+
+// write is one write that was made, and its pushes that are on their way.
+type write struct {
+	dot    Dot
+	over   Dot
+	prev   uint64
+	hidden Vector
+	key    uint8
+	kind   uint8
+	past   set   // of its key, what its issuer had seen when it wrote
+	onWay  uint8 // the slots that a push of it is on its way to
+}
+
+// node is a member, in one life of its process.
+type node struct {
+	instance uint64
+	clock    uint64
+	last     uint64 // time of its last write
+	know     Knowledge
+	held     [2]uint8 // by key: the write that it holds, plus one
+	ready    bool
+
+	// purged are the tombstones that went somewhere while this node counted and
+	// had not seen them. No rule reads it.
+	purged set
+}
+
+// session is one side's way to what the other knows, in progress: it lists key
+// by key what it holds, or claims all of it at once.
+type session struct {
+	active   bool
+	claim    bool
+	from, to uint8
+	know     Knowledge // of from, at the start; Hidden is that of the last list
+	heard    uint8     // the keys that to has heard of
+	list     uint8     // the key on its way, plus one
+	held     [2]uint8  // what from held, of the key on its way, or of all if a claim
+}
+
+// state is a cluster, all messages on their way, and what may still happen.
+type state struct {
+	nodes   [slots]node
+	writes  []write
+	session session
+	next    uint64 // the next instance
+	dead    uint8  // instances that crashed and still count, as a set
+	left    budget
+	ended   set  // dead entries that went where they were held, but not seen
+	gaveUp  bool // somebody was given up, so concurrent puts may survive a delete
+}
+
+// budget is how often each thing may happen in one history.
+type budget struct {
+	keys                             uint8
+	puts, shortPuts, deletes         uint8
+	crashes, giveUps, skips, retires uint8
+	probes                           uint8 // apart from those before a purge
+	sessions                         uint8 // that take time; whole ones at an instant are free
+}
+
+func start(b budget) *state {
+	s := &state{left: b, next: slots + 1}
+	for i := range s.nodes {
+		s.nodes[i] = node{instance: uint64(i) + 1, ready: true}
+	}
+	return s
+}
+
+func (s *state) clone() *state {
+	c := *s
+	c.writes = append(make([]write, 0, len(s.writes)+1), s.writes...) // their vectors never change
+	for i := range c.nodes {
+		c.nodes[i].know = s.nodes[i].know.Clone()
+	}
+	return &c
+}
+
+// write is what a place in held stands for; nil if nothing is held.
+func (s *state) write(held uint8) *write {
+	if held == 0 {
+		return nil
+	}
+	return &s.writes[held-1]
+}
+
+func (s *state) dot(held uint8) Dot {
+	if held == 0 {
+		return Dot{}
+	}
+	return s.writes[held-1].dot
+}
+
+func (s *state) isDead(held uint8) bool { return held != 0 && s.writes[held-1].kind >= expired }
+
+func (s *state) live(held uint8) uint8 {
+	if s.isDead(held) {
+		return 0
+	}
+	return held
+}
+
+// seenBy are the writes of one key that node i has seen.
+func (s *state) seenBy(i, key uint8) set {
+	var all set
+	for w := range s.writes {
+		if s.writes[w].key == key && s.nodes[i].know.Seen.Covers(s.writes[w].dot) {
+			all |= 1 << w
+		}
+	}
+	return all
+}
+
+// coder writes a state as bytes, or reads it back: one walk for both.
+type coder struct {
+	b       []byte
+	reading bool
+}
+
+func (c *coder) u8(x *uint8) {
+	if !c.reading {
+		c.b = append(c.b, *x)
+		return
+	}
+	*x, c.b = c.b[0], c.b[1:]
+}
+
+// time is a clock reading or an instance: all of them are small.
+func (c *coder) time(x *uint64) {
+	y := uint8(*x)
+	c.u8(&y)
+	*x = uint64(y)
+}
+
+func (c *coder) set(x *set) {
+	lo, hi := uint8(*x), uint8(*x>>8)
+	c.u8(&lo)
+	c.u8(&hi)
+	*x = set(lo) | set(hi)<<8
+}
+
+func (c *coder) flags(all ...*bool) {
+	var f uint8
+	for i, x := range all {
+		if *x {
+			f |= 1 << i
+		}
+	}
+	c.u8(&f)
+	for i, x := range all {
+		*x = f&(1<<i) != 0
+	}
+}
+
+func (c *coder) dot(d *Dot) {
+	c.time(&d.Time)
+	c.time(&d.Instance)
+}
+
+func (c *coder) length(n int) int {
+	l := uint8(n)
+	c.u8(&l)
+	return int(l)
+}
+
+func (c *coder) vector(v *Vector) {
+	if n := c.length(len(*v)); c.reading {
+		*v = make(Vector, n)
+	}
+	for i := range *v {
+		c.dot(&(*v)[i])
+	}
+}
+
+func (c *coder) knowledge(k *Knowledge) {
+	c.vector(&k.Seen.Base)
+	c.vector(&k.Hidden)
+	if n := c.length(len(k.Seen.Ahead)); c.reading && n > 0 {
+		k.Seen.Ahead = make([]Ahead, n)
+	}
+	for i := range k.Seen.Ahead {
+		c.dot(&k.Seen.Ahead[i].Dot)
+		c.time(&k.Seen.Ahead[i].Prev)
+	}
+}
+
+func (c *coder) state(s *state) {
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		c.time(&n.instance)
+		c.time(&n.clock)
+		c.time(&n.last)
+		c.knowledge(&n.know)
+		c.u8(&n.held[0])
+		c.u8(&n.held[1])
+		c.flags(&n.ready)
+		c.set(&n.purged)
+	}
+	if n := c.length(len(s.writes)); c.reading {
+		s.writes = make([]write, n)
+	}
+	for i := range s.writes {
+		w := &s.writes[i]
+		c.dot(&w.dot)
+		c.dot(&w.over)
+		c.time(&w.prev)
+		c.vector(&w.hidden)
+		c.u8(&w.key)
+		c.u8(&w.kind)
+		c.set(&w.past)
+		c.u8(&w.onWay)
+	}
+	x := &s.session
+	c.flags(&x.active, &x.claim, &s.gaveUp)
+	if x.active {
+		c.u8(&x.from)
+		c.u8(&x.to)
+		c.knowledge(&x.know)
+		c.u8(&x.heard)
+		c.u8(&x.list)
+		c.u8(&x.held[0])
+		c.u8(&x.held[1])
+	}
+	c.time(&s.next)
+	c.u8(&s.dead)
+	c.set(&s.ended)
+	b := &s.left
+	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.sessions} {
+		c.u8(x)
+	}
+}
+
+// encode is the state as bytes. A push that has been seen where it goes would
+// change nothing any more, so it counts as arrived.
+func (s *state) encode(dst []byte) []byte {
+	for w := range s.writes {
+		for i := range s.nodes {
+			if s.nodes[i].know.Seen.Covers(s.writes[w].dot) {
+				s.writes[w].onWay &^= 1 << i
+			}
+		}
+	}
+	c := coder{b: dst}
+	c.state(s)
+	return c.b
+}
+
+func decode(b []byte) *state {
+	s := &state{}
+	c := coder{b: b, reading: true}
+	c.state(s)
+	return s
+}

@@ -1,0 +1,526 @@
+package causal
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// action is one step of a history.
+type action struct {
+	what       string
+	a, b, c, d uint8
+}
+
+func (a action) String() string {
+	name := func(i uint8) string { return string('A' + rune(i)) }
+	switch a.what {
+	case "write":
+		what := []string{"puts", "puts with a TTL", "", "deletes"}[a.c]
+		if a.d > 1 {
+			what = "by a clock that is ahead " + what
+		}
+		return fmt.Sprintf("%s %s k%d", name(a.a), what, a.b)
+	case "session":
+		return fmt.Sprintf("%s deletes k%d for a session that put w%d", name(a.a), a.b, a.c)
+	case "push":
+		return fmt.Sprintf("the push of w%d reaches %s", a.a, name(a.b))
+	case "probe":
+		return fmt.Sprintf("%s probes %s", name(a.a), name(a.b))
+	case "expire":
+		return fmt.Sprintf("w%d expires", a.a)
+	case "purge":
+		return fmt.Sprintf("%s purges k%d, slots %03b given up, of instances %08b no longer counted", name(a.a), a.b, a.c, a.d)
+	case "crash":
+		return fmt.Sprintf("%s crashes and restarts empty", name(a.a))
+	case "retire":
+		return fmt.Sprintf("%s forgets instance %d", name(a.a), a.b)
+	case "start":
+		return fmt.Sprintf("%s starts to tell %s what it holds", name(a.a), name(a.b))
+	case "list":
+		return fmt.Sprintf("it lists k%d", a.a)
+	case "hear":
+		return fmt.Sprintf("the list of k%d arrives", a.a)
+	case "tell":
+		return fmt.Sprintf("%s tells %s all that it holds", name(a.a), name(a.b))
+	case "claim":
+		return fmt.Sprintf("%s claims to %s to hold the same", name(a.a), name(a.b))
+	}
+	return a.what
+}
+
+// successors calls yield with each step that may come next, and where it leads.
+func (s *state) successors(yield func(action, *state)) {
+	for i := range uint8(slots) {
+		s.writes1(i, yield)
+		s.purges(i, yield)
+		s.lives(i, yield)
+		for j := range uint8(slots) {
+			if i != j {
+				s.talks(i, j, yield)
+			}
+		}
+	}
+	for w := range uint8(len(s.writes)) {
+		s.pushes(w, yield)
+	}
+	s.listing(yield)
+}
+
+// writes1 are the writes of node i.
+func (s *state) writes1(i uint8, yield func(action, *state)) {
+	if !s.nodes[i].ready && !broken(writesBeforeItsRound) {
+		return
+	}
+	for key := range s.left.keys {
+		for ahead := uint8(1); ahead <= 1+min(s.left.skips, 1); ahead++ {
+			for _, kind := range []uint8{put, shortPut, tombstone} {
+				if *s.left.of(kind) == 0 {
+					continue
+				}
+				n := s.clone()
+				*n.left.of(kind)--
+				n.left.skips -= ahead - 1
+				n.issue(i, key, kind, uint64(ahead), s.seenBy(i, key))
+				yield(action{"write", i, key, kind, ahead}, n)
+			}
+		}
+		if !broken(sessionUnseen) || s.left.deletes == 0 {
+			continue
+		}
+		for w := range uint8(len(s.writes)) {
+			if s.writes[w].key == key && !s.nodes[i].know.Seen.Covers(s.writes[w].dot) {
+				n := s.clone()
+				n.left.deletes--
+				n.nodes[i].clock = max(n.nodes[i].clock, s.writes[w].dot.Time)
+				n.issue(i, key, tombstone, 1, s.seenBy(i, key)|s.writes[w].past|1<<w)
+				yield(action{"session", i, key, w, 0}, n)
+			}
+		}
+	}
+}
+
+func (b *budget) of(kind uint8) *uint8 {
+	switch kind {
+	case put:
+		return &b.puts
+	case shortPut:
+		return &b.shortPuts
+	}
+	return &b.deletes
+}
+
+func (s *state) issue(i, key, kind uint8, ahead uint64, past set) {
+	n := &s.nodes[i]
+	n.clock += ahead
+	w := write{
+		dot: Dot{n.clock, n.instance}, over: s.dot(n.held[key]), prev: n.last,
+		hidden: n.know.Hidden.Clone(), key: key, kind: kind, past: past,
+	}
+	for j := range uint8(slots) {
+		if j != i {
+			w.onWay |= 1 << j
+		}
+	}
+	n.know.Own(w.dot)
+	n.last = n.clock
+	s.writes = append(s.writes, w)
+	n.held[key] = uint8(len(s.writes))
+}
+
+// pushes are the arrivals of pushes of one write, and its end if it has one.
+func (s *state) pushes(w uint8, yield func(action, *state)) {
+	for i := range uint8(slots) {
+		if s.writes[w].onWay&(1<<i) == 0 {
+			continue
+		}
+		n := s.clone()
+		if n.push(w, i) {
+			yield(action{"push", w, i, 0, 0}, n)
+		}
+	}
+	if s.writes[w].kind == shortPut {
+		n := s.clone()
+		n.writes[w].kind = expired
+		yield(action{"expire", w, 0, 0, 0}, n)
+	}
+}
+
+func (s *state) push(w, i uint8) (taken bool) {
+	wr, n := &s.writes[w], &s.nodes[i]
+	p := Push{Write: wr.dot, Over: wr.over, Prev: wr.prev, Hidden: wr.hidden}
+	switch n.know.Judge(&p, s.dot(n.held[wr.key])) {
+	case Held:
+		return false
+	case Replaces:
+		n.held[wr.key] = w + 1
+	}
+	n.clock = max(n.clock, wr.dot.Time)
+	wr.onWay &^= 1 << i
+	return true
+}
+
+// counting is whom a node does not count when it purges.
+type counting struct {
+	givenUp uint8 // slots: cut off for longer than the grace, they will be back
+	buried  bool  // all that crashed, that long ago
+}
+
+// purges are what node i does by itself to what it holds and knows.
+func (s *state) purges(i uint8, yield func(action, *state)) {
+	for key := range s.left.keys {
+		if !s.isDead(s.nodes[i].held[key]) {
+			continue
+		}
+		for givenUp := range uint8(1 << slots) {
+			if givenUp&(1<<i) != 0 || bits.OnesCount8(givenUp) > int(s.left.giveUps) {
+				continue
+			}
+			for _, buried := range []bool{false, true} {
+				c := counting{givenUp, buried}
+				if buried && s.dead == 0 || !s.purgeable(i, key, c) {
+					continue
+				}
+				n := s.clone()
+				n.purge(i, key, c)
+				yield(action{"purge", i, key, givenUp, s.dead &^ n.dead}, n)
+			}
+		}
+	}
+	for o := uint64(1); o < s.next && s.left.retires > 0; o++ {
+		if s.retires(i, o) {
+			n := s.clone()
+			n.left.retires--
+			n.bury(o)
+			n.nodes[i].know.Retire(o)
+			yield(action{"retire", i, uint8(o), 0, 0}, n)
+		}
+	}
+}
+
+// counted are the instances that node i counts.
+func (s *state) counted(i uint8, c counting) []uint64 {
+	all := make([]uint64, 0, 8)
+	for j := range s.nodes {
+		if c.givenUp&(1<<j) == 0 {
+			all = append(all, s.nodes[j].instance)
+		}
+	}
+	for o := range uint64(8) {
+		if s.dead&(1<<o) != 0 && !c.buried {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// report is what node i tells the others once clocks have come to upto and
+// everybody has probed everybody.
+func (s *state) report(i uint8, upto uint64, counted []uint64) Report {
+	n := &s.nodes[i]
+	know := Knowledge{Seen: n.know.Seen.Clone()}
+	for j := range s.nodes {
+		if from := &s.nodes[j]; j != int(i) {
+			know.Seen.Reach(from.instance, from.last, max(from.clock, upto))
+		}
+	}
+	return know.Report(n.instance, max(n.clock, upto), counted)
+}
+
+func (s *state) purgeable(i, key uint8, c counting) bool {
+	if broken(equalRootsAreSeen) {
+		return s.sameLive(s.nodes[0].held, s.nodes[1].held) && s.sameLive(s.nodes[0].held, s.nodes[2].held)
+	}
+	dead := s.dot(s.nodes[i].held[key])
+	counted := s.counted(i, c)
+	var others []Report
+	for j := range uint8(slots) {
+		if j != i && c.givenUp&(1<<j) == 0 {
+			others = append(others, s.report(j, dead.Time, counted))
+		}
+	}
+	return s.nodes[i].know.Purgeable(dead, slices.Contains(counted, dead.Instance), s.report(i, dead.Time, counted), others)
+}
+
+func (s *state) purge(i, key uint8, c counting) {
+	n := &s.nodes[i]
+	gone := n.held[key] - 1
+	known := n.know.Seen.Covers(s.writes[gone].dot)
+	if !known {
+		s.ended |= 1 << gone
+	}
+	n.know.Purged(s.writes[gone].dot)
+	n.held[key] = 0
+	if c.givenUp != 0 {
+		s.left.giveUps -= uint8(bits.OnesCount8(c.givenUp))
+		s.gaveUp = true
+	}
+	for o := uint64(1); c.buried && o < s.next; o++ {
+		if s.dead&(1<<o) != 0 {
+			s.bury(o)
+		}
+	}
+	for j := range s.nodes {
+		to := &s.nodes[j]
+		to.clock = max(to.clock, s.writes[gone].dot.Time)
+		if counts := c.givenUp&(1<<j) == 0; known && counts && !to.know.Seen.Covers(s.writes[gone].dot) {
+			to.purged |= 1 << gone
+		}
+	}
+	if broken(discardOnReturn) {
+		for j := range uint8(slots) {
+			if c.givenUp&(1<<j) != 0 {
+				s.discard(j)
+			}
+		}
+	}
+}
+
+// retires reports whether node i may forget instance o.
+func (s *state) retires(i uint8, o uint64) bool {
+	at := s.nodes[i].know.Seen.Base.At(o)
+	busy := s.session.active && (s.session.from == i || s.session.to == i)
+	if at == 0 || busy && !broken(retiresTooEarly) {
+		return false
+	}
+	for j := range s.nodes {
+		n := &s.nodes[j]
+		if n.instance == o {
+			return false
+		}
+		if broken(retiresTooEarly) {
+			continue
+		}
+		if n.know.Seen.Base.At(o) != at {
+			return false
+		}
+		for _, a := range n.know.Seen.Ahead {
+			if a.Instance == o {
+				return false
+			}
+		}
+		for _, h := range n.held {
+			if s.dot(h).Instance == o {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// lives are crashes.
+func (s *state) lives(i uint8, yield func(action, *state)) {
+	if s.left.crashes > 0 {
+		n := s.clone()
+		n.left.crashes--
+		n.crash(i)
+		yield(action{"crash", i, 0, 0, 0}, n)
+	}
+}
+
+func (s *state) crash(i uint8) {
+	id := s.next
+	s.next++
+	if broken(reusesInstance) {
+		id = s.nodes[i].instance
+	} else {
+		s.dead |= 1 << s.nodes[i].instance
+	}
+	s.nodes[i] = node{instance: id}
+	for w := range s.writes {
+		s.writes[w].onWay &^= 1 << i
+	}
+	if s.session.active && (s.session.from == i || s.session.to == i) {
+		s.session = session{}
+	}
+}
+
+// bury ends the time in which a crashed instance still counts. Its connections
+// have been gone for long, and with them what it had sent.
+func (s *state) bury(o uint64) {
+	s.dead &^= 1 << o
+	for w := range s.writes {
+		if s.writes[w].dot.Instance == o {
+			s.writes[w].onWay = 0
+		}
+	}
+}
+
+// discard is what a node does on its return that does not trust what it alone
+// holds.
+func (s *state) discard(i uint8) {
+	n := &s.nodes[i]
+	for key, h := range n.held {
+		for j := range s.nodes {
+			if s.nodes[j].held[key] != h {
+				n.held[key] = 0
+			}
+		}
+	}
+}
+
+// talks are probes and the beginnings of sessions.
+func (s *state) talks(i, j uint8, yield func(action, *state)) {
+	if s.left.probes > 0 {
+		n := s.clone()
+		n.left.probes--
+		n.probe(i, j)
+		yield(action{"probe", i, j, 0, 0}, n)
+	}
+	n := s.clone()
+	n.tell(i, j)
+	yield(action{"tell", i, j, 0, 0}, n)
+
+	if s.session.active || s.left.sessions == 0 {
+		return
+	}
+	n = s.clone()
+	n.begin(i, j)
+	yield(action{"start", i, j, 0, 0}, n)
+
+	n = s.clone()
+	n.begin(i, j)
+	n.session.claim, n.session.held = true, n.nodes[i].held
+	yield(action{"claim", i, j, 0, 0}, n)
+}
+
+func (s *state) probe(i, j uint8) {
+	from, to := &s.nodes[i], &s.nodes[j]
+	to.know.Seen.Reach(from.instance, from.last, from.clock)
+	to.clock = max(to.clock, from.clock)
+}
+
+func (s *state) begin(i, j uint8) {
+	s.left.sessions--
+	from := &s.nodes[i]
+	s.session = session{active: true, from: i, to: j, know: from.know.Clone()}
+}
+
+// listing are the steps of the session in progress.
+func (s *state) listing(yield func(action, *state)) {
+	x := &s.session
+	switch {
+	case !x.active:
+		return
+	case x.claim:
+		if s.sameLive(s.nodes[x.to].held, x.held) || broken(acceptUnequal) {
+			n := s.clone()
+			n.hearClaim()
+			yield(action{what: "the claim arrives, and is true"}, n)
+		}
+	case x.list != 0:
+		n := s.clone()
+		n.hear(x.list - 1)
+		yield(action{"hear", x.list - 1, 0, 0, 0}, n)
+	default:
+		for key := range s.left.keys {
+			if x.heard&(1<<key) == 0 {
+				n := s.clone()
+				n.list(key)
+				yield(action{"list", key, 0, 0, 0}, n)
+			}
+		}
+	}
+	n := s.clone()
+	if broken(acceptsBrokenRound) && x.heard != 0 {
+		n.accept()
+	}
+	n.session = session{}
+	yield(action{what: "the session breaks off"}, n)
+}
+
+func (s *state) sameLive(a, b [2]uint8) bool {
+	return s.live(a[0]) == s.live(b[0]) && s.live(a[1]) == s.live(b[1])
+}
+
+// list puts what from holds of a key on its way.
+func (s *state) list(key uint8) {
+	x := &s.session
+	from := &s.nodes[x.from]
+	x.list = key + 1
+	x.held[0] = from.held[key]
+	if broken(listHidesYounger) && !x.know.Seen.Covers(s.dot(x.held[0])) {
+		x.held[0] = 0
+	}
+	x.know.Hidden = from.know.Hidden.Clone()
+}
+
+// hear is the arrival of the list of a key. With the last one to accepts what
+// from knew at the start.
+func (s *state) hear(key uint8) {
+	x := &s.session
+	theirs := &x.know.Seen
+	if broken(vectorAfterListing) {
+		theirs = &s.nodes[x.from].know.Seen
+	}
+	s.settle(x.to, key, theirs, x.held[0])
+	x.held, x.list = [2]uint8{}, 0
+	x.heard |= 1 << key
+	if x.heard == 1<<s.left.keys-1 {
+		if broken(vectorOfTheEnd) {
+			x.know = s.nodes[x.from].know.Clone()
+		}
+		s.accept()
+		s.session = session{}
+	}
+}
+
+// settle is what node i makes of the list of a key.
+func (s *state) settle(i, key uint8, theirs *Seen, listed uint8) {
+	n := &s.nodes[i]
+	l := n.know.Listed(theirs, s.dot(listed), s.dot(n.held[key]))
+	if l.Drop {
+		n.held[key] = 0
+	}
+	if l.Want && n.know.Merge(s.dot(listed), s.dot(n.held[key])) {
+		n.held[key] = listed
+	}
+	n.clock = max(n.clock, s.dot(listed).Time)
+}
+
+func (s *state) hearClaim() {
+	x := &s.session
+	for key := range s.left.keys {
+		if s.isDead(x.held[key]) && !broken(acceptWithoutDead) {
+			s.settle(x.to, key, &Seen{}, x.held[key])
+		}
+	}
+	s.accept()
+	s.session = session{}
+}
+
+func (s *state) accept() {
+	x := &s.session
+	n := &s.nodes[x.to]
+	n.know.Accept(&x.know)
+	for _, d := range x.know.Seen.Base {
+		n.clock = max(n.clock, d.Time) // the session carries its sender's clock
+	}
+	n.ready = true
+}
+
+// tell is a whole session at one instant.
+func (s *state) tell(i, j uint8) {
+	from, to := &s.nodes[i], &s.nodes[j]
+	for key := range s.left.keys {
+		s.settle(j, key, &from.know.Seen, from.held[key])
+	}
+	to.know.Accept(&from.know)
+	to.clock = max(to.clock, from.clock)
+	to.ready = true
+}
+
+func (s *state) describe() string {
+	var out string
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		out += fmt.Sprintf("  %c: instance %d, clock %d, holds %v, seen %v ahead %v, hidden %v\n",
+			'A'+i, n.instance, n.clock, n.held, n.know.Seen.Base, n.know.Seen.Ahead, n.know.Hidden)
+	}
+	for i := range s.writes {
+		w := &s.writes[i]
+		out += fmt.Sprintf("  w%d: %v k%d kind %d over %v prev %d hidden %v past %b on its way to %03b\n",
+			i, w.dot, w.key, w.kind, w.over, w.prev, w.hidden, w.past, bits.Reverse8(w.onWay)>>5)
+	}
+	return out
+}
