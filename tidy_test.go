@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"internal/auth":           {},
 	"internal/auth/authtest":  {},
 	"internal/mux":            {},
+	"internal/causal":         {},
 	"internal/replica":        {"engine", "merkle", "internal/invariant"},
 	"internal/invariant":      {},
 	"internal/sim":            {},
@@ -73,7 +74,7 @@ var testsMayImport = []string{".", "discovery", "discovery/discoverytest", "disc
 // Packages that are told the time and given their randomness. What is named in
 // shells may do otherwise: it drives the machine of its package.
 var (
-	pure  = []string{"membership", "merkle", "client/wire", "internal/replica", "internal/bootstrap", "internal/sim", "internal/simcluster"}
+	pure  = []string{"membership", "merkle", "client/wire", "internal/causal", "internal/replica", "internal/bootstrap", "internal/sim", "internal/simcluster"}
 	timed = []string{"engine"} // a concurrent structure, told the time nevertheless
 
 	shells = []string{"membership/loop.go"}

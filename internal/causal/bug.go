@@ -27,10 +27,10 @@ const (
 	pushOverUnseen
 	loserNotHidden
 	mergeLoserNotHidden
-	droppedNotHidden
 	purgedNotHidden
 	purgesAlone
 	purgesUnseenDeparted
+	reportsDuringRound
 	acceptUnequal
 	acceptWithoutDead
 	acceptWithoutHidden
@@ -40,7 +40,5 @@ const (
 	dropsUnseen
 	lastArrivalWins
 	writesBeforeItsRound
-	reusesInstance
-
-	bugs // how many there are
+	reusesInstance // the last: the test counts up to it
 )

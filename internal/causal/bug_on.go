@@ -4,4 +4,4 @@ package causal
 
 var planted bug
 
-func broken(b bug) bool { return b == planted }
+func broken(b bug) bool { return b != none && b == planted }

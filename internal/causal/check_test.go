@@ -1,14 +1,42 @@
 package causal
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
-// check says what is wrong with a state, or nothing. First what must hold at any
-// time; then what must hold in the end, if all faults stop here.
-func (s *state) check() string {
+// check says what is wrong with a state, or nothing: what must hold at any time,
+// what must hold in the end if all faults stop here, and, if wanted, the lemma that
+// all of it rests on.
+func (s *state) check(lemma bool) string {
 	if wrong := s.checkServed(); wrong != "" {
 		return wrong
 	}
-	return s.checkEnd()
+	if wrong := s.checkEnd(); wrong != "" {
+		return wrong
+	}
+	if lemma {
+		return s.checkClosed()
+	}
+	return ""
+}
+
+// checkClosed is lemma 1 of docs/deletes.md: who has seen a write has seen what it
+// had seen.
+func (s *state) checkClosed() string {
+	for i := range uint8(slots) {
+		for w := range uint8(len(s.writes)) {
+			if !s.saw(i, w) {
+				continue
+			}
+			for m := s.writes[w].past; m != 0; m &= m - 1 {
+				if e := uint8(bits.TrailingZeros16(uint16(m))); !s.saw(i, e) {
+					return fmt.Sprintf("%c has seen w%d, but not w%d, which it had seen", 'A'+i, w, e)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // checkServed: no node serves what something that has reached it had deleted or
@@ -27,7 +55,7 @@ func (s *state) checkServed() string {
 					continue
 				}
 				switch {
-				case n.know.Seen.Covers(over.dot):
+				case s.saw(uint8(i), w):
 					return fmt.Sprintf("%c serves w%d, and says that it has seen w%d, which had seen it", 'A'+i, h-1, w)
 				case n.purged.has(w):
 					return fmt.Sprintf("%c serves w%d, and the tombstone w%d, which had seen it, has been purged", 'A'+i, h-1, w)
@@ -53,7 +81,7 @@ func (s *state) checkEnd() string {
 	}
 	for i := range e.nodes {
 		if e.nodes[i].held != e.nodes[0].held {
-			return fmt.Sprintf("in the end A holds %v and %c %v", e.nodes[0].held, 'A'+i, e.nodes[i].held)
+			return fmt.Sprintf("in the end A holds other entries than %c", 'A'+i)
 		}
 	}
 	for key := range s.left.keys {
@@ -116,14 +144,14 @@ func (s *state) checkWinner(key uint8, seen set, live uint8) string {
 	case s.isDead(greatest) && s.gaveUp:
 		return "" // the tombstone went before a write that it had not seen came back
 	}
-	return fmt.Sprintf("the greatest that survived is w%d, not w%d", int(greatest)-1, int(live)-1)
+	return fmt.Sprintf("%s is live, and the greatest write that survived is %s", called(live), called(greatest))
 }
 
 func (s *state) checkPurged() string {
 	for i := range uint8(slots) {
 		for key := range s.left.keys {
 			if s.isDead(s.nodes[i].held[key]) && !s.purgeable(i, key, counting{}) {
-				return fmt.Sprintf("in the end %c can't purge w%d", 'A'+i, s.nodes[i].held[key]-1)
+				return fmt.Sprintf("in the end %c can't purge %s", 'A'+i, called(s.nodes[i].held[key]))
 			}
 		}
 	}

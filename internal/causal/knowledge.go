@@ -86,7 +86,7 @@ func (k *Knowledge) Listed(theirs *Seen, listed, held Dot) Listing {
 		l.Want = !listed.IsZero() && (!k.Seen.Covers(listed) || broken(wantsSeen) || broken(lastWriterWins))
 	}
 	if l.Drop {
-		k.hide(held, droppedNotHidden)
+		k.hide(held, none)
 	}
 	return l
 }
@@ -130,19 +130,21 @@ func (k *Knowledge) hide(write Dot, unless bug) {
 }
 
 // Report is what each member tells the others now and then, so that they know
-// which dead entries may go.
+// which dead entries may go. While a member takes part in a round, its report stays
+// what it was before: lists that are on their way are older than what it sees
+// meanwhile.
 type Report struct {
 	// Least is the time up to which the member has seen every write of every
 	// instance that it counts. Its own clock stands for itself.
 	Least uint64
 	// Departed is what it has seen of instances that it does not count any more.
-	Departed Vector
+	Departed Seen
 }
 
 // Report is this node's. clock is its own, counted are the instances that it
 // counts, itself included or not.
 func (k *Knowledge) Report(self, clock uint64, counted []uint64) Report {
-	r := Report{Least: clock, Departed: k.Seen.Base.Clone()}
+	r := Report{Least: clock, Departed: k.Seen.Clone()}
 	for _, o := range counted {
 		if o != self {
 			r.Least = min(r.Least, k.Seen.Base.At(o))

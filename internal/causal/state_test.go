@@ -1,5 +1,7 @@
 package causal
 
+import "slices"
+
 // The smallest cluster in which all of the histories of docs/deletes.md happen.
 const slots = 3
 
@@ -37,9 +39,10 @@ type node struct {
 	held     [2]uint8 // by key: the write that it holds, plus one
 	ready    bool
 
-	// purged are the tombstones that went somewhere while this node counted and
-	// had not seen them. No rule reads it.
-	purged set
+	// No rule reads these. purged are the tombstones that went somewhere while this
+	// node counted and had not seen them; forgot, what it had seen of the instances
+	// that it has forgotten.
+	purged, forgot set
 }
 
 // session is one side's way to what the other knows, in progress: it lists key
@@ -64,6 +67,7 @@ type state struct {
 	left    budget
 	ended   set  // dead entries that went where they were held, but not seen
 	gaveUp  bool // somebody was given up, so concurrent puts may survive a delete
+	scratch *state
 }
 
 // budget is how often each thing may happen in one history.
@@ -72,7 +76,7 @@ type budget struct {
 	puts, shortPuts, deletes         uint8
 	crashes, giveUps, skips, retires uint8
 	probes                           uint8 // apart from those before a purge
-	sessions                         uint8 // that take time; whole ones at an instant are free
+	sessions                         uint8 // above zero: one at a time may take its time
 }
 
 func start(b budget) *state {
@@ -83,21 +87,27 @@ func start(b budget) *state {
 	return s
 }
 
+// clone is a copy to change, which the next call of clone overwrites.
 func (s *state) clone() *state {
-	c := *s
-	c.writes = append(make([]write, 0, len(s.writes)+1), s.writes...) // their vectors never change
+	if s.scratch == nil {
+		s.scratch = &state{}
+	}
+	c := s.scratch
+	writes, nodes := c.writes, c.nodes
+	*c = *s
+	c.scratch = nil
+	c.writes = append(writes[:0], s.writes...) // what they hold never changes
 	for i := range c.nodes {
-		c.nodes[i].know = s.nodes[i].know.Clone()
+		to, from := &nodes[i].know, &s.nodes[i].know
+		c.nodes[i].know = Knowledge{
+			Seen: Seen{
+				Base:  append(to.Seen.Base[:0], from.Seen.Base...),
+				Ahead: append(to.Seen.Ahead[:0], from.Seen.Ahead...),
+			},
+			Hidden: append(to.Hidden[:0], from.Hidden...),
+		}
 	}
-	return &c
-}
-
-// write is what a place in held stands for; nil if nothing is held.
-func (s *state) write(held uint8) *write {
-	if held == 0 {
-		return nil
-	}
-	return &s.writes[held-1]
+	return c
 }
 
 func (s *state) dot(held uint8) Dot {
@@ -116,11 +126,17 @@ func (s *state) live(held uint8) uint8 {
 	return held
 }
 
+// saw reports whether node i has seen a write, whether or not it still knows.
+func (s *state) saw(i, w uint8) bool {
+	n := &s.nodes[i]
+	return n.forgot.has(w) || n.know.Seen.Covers(s.writes[w].dot)
+}
+
 // seenBy are the writes of one key that node i has seen.
 func (s *state) seenBy(i, key uint8) set {
 	var all set
 	for w := range s.writes {
-		if s.writes[w].key == key && s.nodes[i].know.Seen.Covers(s.writes[w].dot) {
+		if s.writes[w].key == key && s.saw(i, uint8(w)) {
 			all |= 1 << w
 		}
 	}
@@ -181,7 +197,7 @@ func (c *coder) length(n int) int {
 
 func (c *coder) vector(v *Vector) {
 	if n := c.length(len(*v)); c.reading {
-		*v = make(Vector, n)
+		*v = slices.Grow((*v)[:0], n)[:n]
 	}
 	for i := range *v {
 		c.dot(&(*v)[i])
@@ -191,8 +207,8 @@ func (c *coder) vector(v *Vector) {
 func (c *coder) knowledge(k *Knowledge) {
 	c.vector(&k.Seen.Base)
 	c.vector(&k.Hidden)
-	if n := c.length(len(k.Seen.Ahead)); c.reading && n > 0 {
-		k.Seen.Ahead = make([]Ahead, n)
+	if n := c.length(len(k.Seen.Ahead)); c.reading {
+		k.Seen.Ahead = slices.Grow(k.Seen.Ahead[:0], n)[:n]
 	}
 	for i := range k.Seen.Ahead {
 		c.dot(&k.Seen.Ahead[i].Dot)
@@ -200,7 +216,8 @@ func (c *coder) knowledge(k *Knowledge) {
 	}
 }
 
-func (c *coder) state(s *state) {
+// core is what check reads.
+func (c *coder) core(s *state) {
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		c.time(&n.instance)
@@ -211,9 +228,10 @@ func (c *coder) state(s *state) {
 		c.u8(&n.held[1])
 		c.flags(&n.ready)
 		c.set(&n.purged)
+		c.set(&n.forgot)
 	}
 	if n := c.length(len(s.writes)); c.reading {
-		s.writes = make([]write, n)
+		s.writes = slices.Grow(s.writes[:0], n)[:n]
 	}
 	for i := range s.writes {
 		w := &s.writes[i]
@@ -224,10 +242,24 @@ func (c *coder) state(s *state) {
 		c.u8(&w.key)
 		c.u8(&w.kind)
 		c.set(&w.past)
-		c.u8(&w.onWay)
+	}
+	c.set(&s.ended)
+	c.flags(&s.gaveUp)
+}
+
+// rest is what may still come.
+func (c *coder) rest(s *state) {
+	for i := range s.writes {
+		c.u8(&s.writes[i].onWay)
+	}
+	c.time(&s.next)
+	c.u8(&s.dead)
+	b := &s.left
+	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.sessions} {
+		c.u8(x)
 	}
 	x := &s.session
-	c.flags(&x.active, &x.claim, &s.gaveUp)
+	c.flags(&x.active, &x.claim)
 	if x.active {
 		c.u8(&x.from)
 		c.u8(&x.to)
@@ -236,13 +268,6 @@ func (c *coder) state(s *state) {
 		c.u8(&x.list)
 		c.u8(&x.held[0])
 		c.u8(&x.held[1])
-	}
-	c.time(&s.next)
-	c.u8(&s.dead)
-	c.set(&s.ended)
-	b := &s.left
-	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.sessions} {
-		c.u8(x)
 	}
 }
 
@@ -257,13 +282,20 @@ func (s *state) encode(dst []byte) []byte {
 		}
 	}
 	c := coder{b: dst}
-	c.state(s)
+	c.core(s)
+	c.rest(s)
 	return c.b
 }
 
-func decode(b []byte) *state {
-	s := &state{}
+// decode is the inverse of encode. It reuses what s has, and returns how long the
+// core is.
+func (s *state) decode(b []byte) (core int) {
 	c := coder{b: b, reading: true}
-	c.state(s)
-	return s
+	if s.session.active {
+		s.session = session{}
+	}
+	c.core(s)
+	core = len(b) - len(c.b)
+	c.rest(s)
+	return core
 }

@@ -30,7 +30,18 @@ func (a action) String() string {
 	case "expire":
 		return fmt.Sprintf("w%d expires", a.a)
 	case "purge":
-		return fmt.Sprintf("%s purges k%d, slots %03b given up, of instances %08b no longer counted", name(a.a), a.b, a.c, a.d)
+		out := fmt.Sprintf("%s purges k%d", name(a.a), a.b)
+		for i := range uint8(slots) {
+			if a.c&(1<<i) != 0 {
+				out += ", having given up " + name(i)
+			}
+		}
+		for o := range 8 {
+			if a.d&(1<<o) != 0 {
+				out += fmt.Sprintf(", when instance %d counts no longer", o)
+			}
+		}
+		return out
 	case "crash":
 		return fmt.Sprintf("%s crashes and restarts empty", name(a.a))
 	case "retire":
@@ -192,7 +203,7 @@ func (s *state) purges(i uint8, yield func(action, *state)) {
 			n := s.clone()
 			n.left.retires--
 			n.bury(o)
-			n.nodes[i].know.Retire(o)
+			n.nodes[i].retire(n, o)
 			yield(action{"retire", i, uint8(o), 0, 0}, n)
 		}
 	}
@@ -217,6 +228,9 @@ func (s *state) counted(i uint8, c counting) []uint64 {
 // report is what node i tells the others once clocks have come to upto and
 // everybody has probed everybody.
 func (s *state) report(i uint8, upto uint64, counted []uint64) Report {
+	if x := &s.session; x.active && (x.from == i || x.to == i) && !broken(reportsDuringRound) {
+		return Report{} // as of before it: a purge that this would allow came before it, too
+	}
 	n := &s.nodes[i]
 	know := Knowledge{Seen: n.know.Seen.Clone()}
 	for j := range s.nodes {
@@ -308,6 +322,15 @@ func (s *state) retires(i uint8, o uint64) bool {
 	return true
 }
 
+func (n *node) retire(s *state, o uint64) {
+	for w := range s.writes {
+		if d := s.writes[w].dot; d.Instance == o && n.know.Seen.Covers(d) {
+			n.forgot |= 1 << w
+		}
+	}
+	n.know.Retire(o)
+}
+
 // lives are crashes.
 func (s *state) lives(i uint8, yield func(action, *state)) {
 	if s.left.crashes > 0 {
@@ -367,17 +390,23 @@ func (s *state) talks(i, j uint8, yield func(action, *state)) {
 		n.probe(i, j)
 		yield(action{"probe", i, j, 0, 0}, n)
 	}
-	n := s.clone()
-	n.tell(i, j)
-	yield(action{"tell", i, j, 0, 0}, n)
+	if !s.nothingToTell(i, j) {
+		n := s.clone()
+		n.tell(i, j)
+		yield(action{"tell", i, j, 0, 0}, n)
+	}
 
 	if s.session.active || s.left.sessions == 0 {
 		return
 	}
-	n = s.clone()
+	n := s.clone()
 	n.begin(i, j)
 	yield(action{"start", i, j, 0, 0}, n)
 
+	from, to := &s.nodes[i], &s.nodes[j]
+	if to.ready && from.held == [2]uint8{} && len(from.know.Seen.Base)+len(from.know.Seen.Ahead) == 0 {
+		return // it would teach nothing
+	}
 	n = s.clone()
 	n.begin(i, j)
 	n.session.claim, n.session.held = true, n.nodes[i].held
@@ -391,7 +420,6 @@ func (s *state) probe(i, j uint8) {
 }
 
 func (s *state) begin(i, j uint8) {
-	s.left.sessions--
 	from := &s.nodes[i]
 	s.session = session{active: true, from: i, to: j, know: from.know.Clone()}
 }
@@ -510,17 +538,35 @@ func (s *state) tell(i, j uint8) {
 	to.ready = true
 }
 
+// nothingToTell is a short way to see that tell would change nothing.
+func (s *state) nothingToTell(i, j uint8) bool {
+	from, to := &s.nodes[i], &s.nodes[j]
+	return to.ready && from.held == to.held && from.clock <= to.clock && len(from.know.Seen.Ahead) == 0 &&
+		to.know.Seen.Base.CoversAll(from.know.Seen.Base) && to.know.Hidden.CoversAll(from.know.Hidden)
+}
+
+// called is the name of what is held.
+func called(held uint8) string {
+	if held == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("w%d", held-1)
+}
+
 func (s *state) describe() string {
 	var out string
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		out += fmt.Sprintf("  %c: instance %d, clock %d, holds %v, seen %v ahead %v, hidden %v\n",
-			'A'+i, n.instance, n.clock, n.held, n.know.Seen.Base, n.know.Seen.Ahead, n.know.Hidden)
+		out += fmt.Sprintf("  %c: instance %d, clock %d, holds", 'A'+i, n.instance, n.clock)
+		for key := range s.left.keys {
+			out += " " + called(n.held[key])
+		}
+		out += fmt.Sprintf(", seen %v ahead %v, hidden %v\n", n.know.Seen.Base, n.know.Seen.Ahead, n.know.Hidden)
 	}
 	for i := range s.writes {
 		w := &s.writes[i]
-		out += fmt.Sprintf("  w%d: %v k%d kind %d over %v prev %d hidden %v past %b on its way to %03b\n",
-			i, w.dot, w.key, w.kind, w.over, w.prev, w.hidden, w.past, bits.Reverse8(w.onWay)>>5)
+		out += fmt.Sprintf("  w%d: %s of k%d, dot %v over %v, prev %d, hidden %v\n",
+			i, [...]string{"put", "put with a TTL", "put that expired", "delete"}[w.kind], w.key, w.dot, w.over, w.prev, w.hidden)
 	}
 	return out
 }

@@ -11,7 +11,17 @@ import (
 // is empty as nil. An instance that it does not name stands at zero.
 type Vector []Dot
 
+// index is where an instance stands, or would. Few vectors are longer than a
+// cluster has members, and those are faster to walk than to halve.
 func (v Vector) index(instance uint64) (int, bool) {
+	if len(v) <= 16 {
+		for i := range v {
+			if v[i].Instance >= instance {
+				return i, v[i].Instance == instance
+			}
+		}
+		return len(v), false
+	}
 	return slices.BinarySearchFunc(v, instance, func(d Dot, id uint64) int {
 		return cmp.Compare(d.Instance, id)
 	})
