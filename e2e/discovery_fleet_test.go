@@ -26,11 +26,7 @@ var hosts atomic.Uint32
 // nobody's who binds 127.0.0.1: a port that is free now stays so.
 func addresses(t *testing.T, n int) []string {
 	t.Helper()
-	pid := os.Getpid()
-	next := func() string {
-		return fmt.Sprintf("127.%d.%d.%d", 1+pid%250, pid/250%250, 1+hosts.Add(1)%250)
-	}
-	first := next()
+	first := nextHost()
 	conn, err := net.ListenPacket("udp", first+":0")
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(conn.LocalAddr().String())
@@ -38,9 +34,14 @@ func addresses(t *testing.T, n int) []string {
 	require.NoError(t, conn.Close())
 	addrs := []string{net.JoinHostPort(first, port)}
 	for len(addrs) < n {
-		addrs = append(addrs, net.JoinHostPort(next(), port))
+		addrs = append(addrs, net.JoinHostPort(nextHost(), port))
 	}
 	return addrs
+}
+
+func nextHost() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid%250, pid/250%250, 1+hosts.Add(1)%250)
 }
 
 // group runs subtests, several at a time.

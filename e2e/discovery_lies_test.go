@@ -174,7 +174,7 @@ func TestAFloodOfRandomBytesOnTheSubjectChangesNothing(t *testing.T) {
 // What the command line says wrong ends the node; what a server says is waited out,
 // or was promised to end it.
 func TestBadInputToDiscoveryIsNamed(t *testing.T) {
-	closed := newServer(t) // nothing listens there
+	closed := newServer(t, nextHost()) // nothing listens there
 	for name, c := range map[string]struct {
 		flags []string
 		exit  int

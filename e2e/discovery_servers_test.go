@@ -28,6 +28,7 @@ const often = 10 * time.Millisecond
 // same when it is killed and started again.
 type server struct {
 	t     *testing.T
+	host  string
 	addr  string
 	args  []string
 	ready func() bool
@@ -35,12 +36,14 @@ type server struct {
 	out   *lockedBuffer
 }
 
-// newServer takes a free port for a server of 127.0.0.1, which does not run yet.
-func newServer(t *testing.T) *server {
+// newServer takes a free port of a host for a server, which does not run yet. On
+// 127.0.0.1 the port of one that is down would not stay free: any connection may
+// leave from it, even one that tries to reach the server.
+func newServer(t *testing.T, host string) *server {
 	t.Helper()
-	s := &server{t: t}
+	s := &server{t: t, host: host}
 	require.Eventually(t, func() bool { // the same port for UDP and for TCP
-		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		udp, err := net.ListenPacket("udp", s.host+":0")
 		if err != nil {
 			return false
 		}
@@ -96,11 +99,11 @@ type dnsmasq struct {
 // newDnsmasq returns one with these nodes' addresses, not started.
 func newDnsmasq(t *testing.T, addrs ...string) *dnsmasq {
 	t.Helper()
-	bin, s := need(t, "dnsmasq"), newServer(t)
+	bin, s := need(t, "dnsmasq"), newServer(t, nextHost())
 	d := &dnsmasq{s, filepath.Join(t.TempDir(), "hosts")}
 	s.args = []string{
 		bin, "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=", "--pid-file=", "--log-facility=-",
-		"--bind-interfaces", "--listen-address=127.0.0.1", "--port=" + s.port(), "--local=/test/", "--addn-hosts=" + d.file,
+		"--bind-interfaces", "--listen-address=" + s.host, "--port=" + s.port(), "--local=/test/", "--addn-hosts=" + d.file,
 	}
 	s.ready = s.answersDNS
 	d.publish(addrs...)
@@ -122,7 +125,7 @@ func (d *dnsmasq) publish(addrs ...string) {
 }
 
 const namedConf = `options {
-	directory "%[1]s"; listen-on port %[2]s { 127.0.0.1; }; listen-on-v6 { none; };
+	directory "%[1]s"; listen-on port %[2]s { %[3]s; }; listen-on-v6 { none; };
 	pid-file none; session-keyfile none; recursion no; dnssec-validation no; notify no;
 	managed-keys-directory "%[1]s"; allow-query { any; };
 };
@@ -133,7 +136,8 @@ zone "gokv.test" { type primary; file "%[1]s/zone"; };
 // newNamed returns BIND, not started, with these addresses.
 func newNamed(t *testing.T, addrs ...string) *server {
 	t.Helper()
-	bin, s := need(t, "named"), newServer(t)
+	// named listens at addresses of interfaces alone. It is never down here.
+	bin, s := need(t, "named"), newServer(t, "127.0.0.1")
 	dir := t.TempDir()
 	zone := "$TTL 1\n@ IN SOA ns nobody 1 60 60 60 1\n@ IN NS ns\nns IN A 127.0.0.1\n"
 	for i, a := range addrs {
@@ -142,7 +146,7 @@ func newNamed(t *testing.T, addrs ...string) *server {
 		zone += fmt.Sprintf("@ IN A %s\nn%d IN A %s\n_gokv._udp IN SRV 0 0 %s n%d\n", host, i, host, port, i)
 	}
 	writeFile(t, filepath.Join(dir, "zone"), zone)
-	conf := writeFile(t, filepath.Join(dir, "named.conf"), fmt.Sprintf(namedConf, dir, s.port()))
+	conf := writeFile(t, filepath.Join(dir, "named.conf"), fmt.Sprintf(namedConf, dir, s.port(), s.host))
 	s.args = []string{bin, "-g", "-4", "-n", "1", "-c", conf}
 	s.ready = s.answersDNS
 	return s
@@ -156,8 +160,8 @@ func (s *server) answersDNS() bool {
 // newNATS returns Debian's nats-server, not started.
 func newNATS(t *testing.T) *server {
 	t.Helper()
-	bin, s := need(t, "nats-server"), newServer(t)
-	s.args = []string{bin, "-a", "127.0.0.1", "-p", s.port()}
+	bin, s := need(t, "nats-server"), newServer(t, nextHost())
+	s.args = []string{bin, "-a", s.host, "-p", s.port()}
 	s.ready = func() bool {
 		nc, err := nats.Connect("nats://"+s.addr, nats.NoReconnect())
 		if err != nil {

@@ -42,10 +42,14 @@ func find(t *testing.T, name, pkg string) string {
 	return ""
 }
 
+// processHost is not 127.0.0.1, whose port would not stay free while the server is
+// down: any connection may leave from it, even one that tries to reach the server.
+const processHost = "127.0.0.2"
+
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {
-		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		pc, err := net.ListenPacket("udp", processHost+":0")
 		require.NoError(t, err)
 		l, err := net.Listen("tcp", pc.LocalAddr().String())
 		require.NoError(t, pc.Close())
@@ -104,9 +108,9 @@ func newDnsmasq(t *testing.T, args ...string) *dnsmasq {
 	t.Helper()
 	bin, dir, port := find(t, "dnsmasq", "dnsmasq-base"), t.TempDir(), freePort(t)
 	d := &dnsmasq{hosts: filepath.Join(dir, "hosts")}
-	d.process = process{t: t, addr: "127.0.0.1:" + port, args: append([]string{
+	d.process = process{t: t, addr: processHost + ":" + port, args: append([]string{
 		bin, "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=", "--pid-file=",
-		"--log-facility=-", "--bind-interfaces", "--listen-address=127.0.0.1", "--port=" + port, "--local=/test/",
+		"--log-facility=-", "--bind-interfaces", "--listen-address=" + processHost, "--port=" + port, "--local=/test/",
 		"--addn-hosts=" + d.hosts,
 	}, args...)}
 	d.write()

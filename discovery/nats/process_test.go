@@ -27,6 +27,10 @@ type process struct {
 	cmd  *exec.Cmd
 }
 
+// processHost is not 127.0.0.1, whose port would not stay free while the server is
+// down: any connection may leave from it, even one that tries to reach the server.
+const processHost = "127.0.0.2"
+
 func newProcess(t *testing.T) *process {
 	t.Helper()
 	bin, err := exec.LookPath("nats-server")
@@ -37,11 +41,11 @@ func newProcess(t *testing.T) *process {
 		}
 		t.Skip(missing)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", processHost+":0")
 	require.NoError(t, err)
 	port := l.Addr().(*net.TCPAddr).Port
 	require.NoError(t, l.Close())
-	s := &process{t: t, bin: bin, port: port, url: fmt.Sprintf("nats://127.0.0.1:%d", port)}
+	s := &process{t: t, bin: bin, port: port, url: fmt.Sprintf("nats://%s:%d", processHost, port)}
 	t.Cleanup(func() {
 		if s.cmd != nil {
 			s.kill()
@@ -53,7 +57,7 @@ func newProcess(t *testing.T) *process {
 func (s *process) start() {
 	s.t.Helper()
 	var out bytes.Buffer
-	s.cmd = exec.Command(s.bin, "-a", "127.0.0.1", "-p", fmt.Sprint(s.port))
+	s.cmd = exec.Command(s.bin, "-a", processHost, "-p", fmt.Sprint(s.port))
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
 	require.NoError(s.t, s.cmd.Start())
 	require.Eventually(s.t, func() bool {

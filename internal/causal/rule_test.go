@@ -17,7 +17,8 @@ var ownBudget = flag.String("causal.budget", "", "search this alone, such as key
 // ones came to.
 var ordinary = []string{
 	"puts=2,deletes=1,crashes=1",
-	"puts=1,deletes=1,sessions=1,crashes=1",
+	"puts=1,sessions=1,crashes=1",
+	"deletes=1,sessions=1,crashes=1",
 	"puts=1,deletes=1,sessions=1,giveups=1",
 	"puts=2,deletes=1,giveups=1",
 	"puts=1,ttls=1,deletes=1,giveups=1",
