@@ -65,6 +65,7 @@ tidy: ## the module and its tools'; tools/kube-apiserver's go.mod is kept by han
 	$(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd tools/deploy && $(GO) mod tidy
+	cd bench/peers && $(GO) mod tidy
 
 ci: ## what a submission has to pass
 	bash .ci/run

@@ -4,7 +4,8 @@
 //	idle      what a converged cluster that nobody uses sends
 //	round     what one round costs that finds few differences among many entries
 //	ops       puts and gets a second, over the network
-//	all       the four, one after the other
+//	engine    the engine in process, beside sync.Map and xsync.Map, and its memory
+//	all       these, one after the other
 //	debindex  Debian's package index to NDJSON, stdin to stdout: real input
 //
 // idle and round count UDP payload at the sockets of nodes in this process; what
@@ -15,6 +16,6 @@
 // where redis-server is installed.
 //
 // Each workload is a function that takes its sizes and returns figures; printing
-// is left to report.go. Nothing here is safe for concurrent use. It is no
-// comparison of stores: of that, only the one latency figure is here.
+// is left to report.go. Nothing here is safe for concurrent use. What engine
+// compares with is fetched by bench/peers alone, a module of its own.
 package main

@@ -39,7 +39,7 @@ func measureIdle(ctx context.Context, o idleOptions) (figures []figure, err erro
 	}
 	seconds := time.Since(began).Seconds()
 	return []figure{
-		{"idle", "UDP payload, all nodes together", float64(c.Network().Sent()-before) / seconds, "B/s"},
-		{"idle", "datagrams, all nodes together", float64(c.Network().Packets()-packets) / seconds, "/s"},
+		{Workload: "idle", Name: "UDP payload, all nodes together", Value: float64(c.Network().Sent()-before) / seconds, Unit: "B/s"},
+		{Workload: "idle", Name: "datagrams, all nodes together", Value: float64(c.Network().Packets()-packets) / seconds, Unit: "/s"},
 	}, nil
 }

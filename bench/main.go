@@ -37,6 +37,7 @@ func command() *cobra.Command {
 		idle    = defaultIdle
 		round   = defaultRound
 		ops     = defaultOps
+		engine  = defaultEngine
 	)
 	workloads := []struct {
 		name, short string
@@ -65,6 +66,12 @@ func command() *cobra.Command {
 			c.Flags().IntVar(&ops.keys, "keys", ops.keys, "keys to choose from")
 			c.Flags().IntVar(&ops.valueBytes, "value", ops.valueBytes, "value size in bytes")
 			c.Flags().StringVar(&ops.transport, "transport", ops.transport, "tls, quic, or auto for the client's own choice")
+		}},
+		{"engine", "The engine in process beside sync.Map and xsync.Map, and its memory; takes minutes", func(ctx context.Context) ([]figure, error) { return measureEngine(ctx, engine) }, func(c *cobra.Command) {
+			c.Flags().IntVar(&engine.keys, "keys", engine.keys, "how many entries")
+			c.Flags().IntVar(&engine.valueBytes, "value", engine.valueBytes, "value size in bytes")
+			c.Flags().IntVar(&engine.rounds, "rounds", engine.rounds, "how often each is measured; the median counts")
+			c.Flags().DurationVar(&engine.turn, "turn", engine.turn, "how long each is measured at a time")
 		}},
 	}
 	all := &cobra.Command{Use: "all", Short: "Every workload with its defaults", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {

@@ -55,7 +55,7 @@ func measureOps(ctx context.Context, o opsOptions) (figures []figure, err error)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", op.name, err)
 			}
-			figures = append(figures, figure{"ops", fmt.Sprintf("%s, %d callers, %d nodes", op.name, callers, o.nodes), perSecond, "/s"})
+			figures = append(figures, figure{Workload: "ops", Name: fmt.Sprintf("%s, %d callers, %d nodes", op.name, callers, o.nodes), Value: perSecond, Unit: "/s"})
 		}
 	}
 	return figures, nil

@@ -15,6 +15,24 @@ type figure struct {
 	Name     string  `json:"name"`
 	Value    float64 `json:"value"`
 	Unit     string  `json:"unit"`
+	// Target is what it should be at most, or at least if AtLeast is set; none if zero.
+	Target  float64 `json:"target,omitempty"`
+	AtLeast bool    `json:"at_least,omitempty"`
+}
+
+// verdict is the target and whether it is met, empty if there is none.
+func (f figure) verdict() string {
+	bound, met := "at most", f.Value <= f.Target
+	if f.AtLeast {
+		bound, met = "at least", f.Value >= f.Target
+	}
+	switch {
+	case f.Target == 0:
+		return ""
+	case met:
+		return fmt.Sprintf("%s %g: met", bound, f.Target)
+	}
+	return fmt.Sprintf("%s %g: missed", bound, f.Target)
 }
 
 // printer returns the function that prints figures in a format.
@@ -35,7 +53,11 @@ func printTable(w io.Writer, figures []figure) error {
 		if f.Value == float64(int64(f.Value)) || f.Value >= 1000 {
 			decimals = 0
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.*f\t%s\n", f.Workload, f.Name, decimals, f.Value, f.Unit)
+		fmt.Fprintf(table, "%s\t%s\t%.*f\t%s", f.Workload, f.Name, decimals, f.Value, f.Unit)
+		if v := f.verdict(); v != "" {
+			fmt.Fprintf(table, "\t%s", v)
+		}
+		fmt.Fprintln(table)
 	}
 	return table.Flush()
 }
@@ -58,7 +80,7 @@ func percentiles(workload, name string, samples []time.Duration) []figure {
 		return float64(samples[min(i, len(samples)-1)].Microseconds()) / 1000
 	}
 	return []figure{
-		{workload, name + ", median", at(0.50), "ms"},
-		{workload, name + ", 99th percentile", at(0.99), "ms"},
+		{Workload: workload, Name: name + ", median", Value: at(0.50), Unit: "ms"},
+		{Workload: workload, Name: name + ", 99th percentile", Value: at(0.99), Unit: "ms"},
 	}
 }

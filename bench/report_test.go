@@ -10,11 +10,18 @@ import (
 )
 
 func TestFiguresPrintAsATableAndAsJSON(t *testing.T) {
-	figures := []figure{{"round", "UDP payload", 4242, "B"}, {"latency", "median", 0.314, "ms"}}
+	figures := []figure{
+		{Workload: "round", Name: "UDP payload", Value: 4242, Unit: "B"},
+		{Workload: "latency", Name: "median", Value: 0.314, Unit: "ms", Target: 0.3},
+		{Workload: "engine", Name: "list", Value: 2.5, Unit: "M/s", Target: 2, AtLeast: true},
+	}
 	for format, want := range map[string]string{
-		"table": "round    UDP payload  4242  B\nlatency  median       0.31  ms\n",
+		"table": "round    UDP payload  4242  B\n" +
+			"latency  median       0.31  ms   at most 0.3: missed\n" +
+			"engine   list         2.50  M/s  at least 2: met\n",
 		"json": `{"workload":"round","name":"UDP payload","value":4242,"unit":"B"}` + "\n" +
-			`{"workload":"latency","name":"median","value":0.314,"unit":"ms"}` + "\n",
+			`{"workload":"latency","name":"median","value":0.314,"unit":"ms","target":0.3}` + "\n" +
+			`{"workload":"engine","name":"list","value":2.5,"unit":"M/s","target":2,"at_least":true}` + "\n",
 	} {
 		print, err := printer(format)
 		require.NoError(t, err)

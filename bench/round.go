@@ -87,15 +87,15 @@ func measureRound(ctx context.Context, o roundOptions) (figures []figure, err er
 	}
 	udp, datagrams := c.Network().Sent()-before, c.Network().Packets()-packets
 	figures = []figure{
-		{"round", "UDP payload, both ways", float64(udp), "B"},
-		{"round", "of that the entries' keys and values", float64(entryBytes), "B"},
-		{"round", "datagrams, both ways", float64(datagrams), ""},
-		{"round", "time", float64(took.Microseconds()) / 1000, "ms"},
+		{Workload: "round", Name: "UDP payload, both ways", Value: float64(udp), Unit: "B"},
+		{Workload: "round", Name: "of that the entries' keys and values", Value: float64(entryBytes), Unit: "B"},
+		{Workload: "round", Name: "datagrams, both ways", Value: float64(datagrams), Unit: ""},
+		{Workload: "round", Name: "time", Value: float64(took.Microseconds()) / 1000, Unit: "ms"},
 	}
 	for _, r := range results {
 		figures = append(figures,
-			figure{"round", "bytes of the first dialogue, both ways", float64(r.BytesSent + r.BytesReceived), "B"},
-			figure{"round", "entries that the first one moved, both ways", float64(r.EntriesSent + r.EntriesReceived), ""})
+			figure{Workload: "round", Name: "bytes of the first dialogue, both ways", Value: float64(r.BytesSent + r.BytesReceived), Unit: "B"},
+			figure{Workload: "round", Name: "entries that the first one moved, both ways", Value: float64(r.EntriesSent + r.EntriesReceived), Unit: ""})
 	}
 	return figures, nil
 }

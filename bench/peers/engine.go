@@ -1,0 +1,41 @@
+package main
+
+import (
+	"time"
+
+	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/merkle"
+)
+
+// engineStore is gokv's engine, which does more than the others on each put: it
+// assigns a version, updates the digest and the order of keys, and schedules what
+// expires. It reads the clock as a node does.
+type engineStore struct{ e *engine.Engine }
+
+func newEngine() store { return engineStore{newGokv()} }
+
+func newGokv() *engine.Engine {
+	return engine.New(engine.Config{Instance: 1, Key: merkle.Key{Secret: [16]byte{1}}})
+}
+
+func now() int64 { return time.Now().UnixMilli() }
+
+func (s engineStore) get(key string) ([]byte, bool) {
+	ent, err := s.e.Get(now(), key)
+	if err != nil {
+		return nil, false
+	}
+	return ent.Value, true
+}
+
+func (s engineStore) put(key string, value []byte) {
+	if _, err := s.e.Put(now(), key, value, engine.PutOptions{}); err != nil {
+		panic(err) // the keys, values and clock are ours
+	}
+}
+
+func (s engineStore) remove(key string) {
+	if _, _, err := s.e.Delete(now(), key); err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"bytes"
+	"sync"
+)
+
+type syncMap struct{ m sync.Map }
+
+func (s *syncMap) get(key string) ([]byte, bool) {
+	v, ok := s.m.Load(key)
+	if !ok {
+		return nil, false
+	}
+	return v.([]byte), true
+}
+
+func (s *syncMap) put(key string, value []byte) { s.m.Store(key, bytes.Clone(value)) }
+
+func (s *syncMap) remove(key string) { s.m.Delete(key) }
