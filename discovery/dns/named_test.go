@@ -31,7 +31,7 @@ zone "gokv.test" { type primary; file "%[3]s"; };
 
 func newNamed(t *testing.T) *named {
 	t.Helper()
-	bin, dir, port := find(t, "named", "bind9"), t.TempDir(), freePort(t)
+	bin, dir, port := find(t, "named", "bind9"), t.TempDir(), freePort(t, "127.0.0.1")
 	n := &named{zone: filepath.Join(dir, "zone")}
 	conf := filepath.Join(dir, "named.conf")
 	require.NoError(t, os.WriteFile(conf, fmt.Appendf(nil, namedConf, dir, port, n.zone), 0o600))
