@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"internal/auth":           {},
 	"internal/auth/authtest":  {},
 	"internal/mux":            {},
+	"internal/benchfig":       {},
 	"internal/causal":         {},
 	"internal/replica":        {"engine", "merkle", "internal/invariant"},
 	"internal/invariant":      {},
@@ -62,7 +63,7 @@ var mayImport = map[string][]string{
 	"internal/clustertest":    {".", "client", "client/wire"},
 	"cmd/gokv-node":           {".", "internal/setting", "discovery/..."},
 	"cmd/gokv":                {".", "client", "client/wire", "internal/auth"},
-	"bench":                   {".", "client", "internal/debindex", "internal/clustertest"},
+	"bench":                   {".", "client", "internal/benchfig", "internal/debindex", "internal/clustertest"},
 	"e2e":                     {},
 	"deploy":                  {},
 }

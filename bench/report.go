@@ -1,27 +1,19 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/tochemey/gokv/internal/benchfig"
 )
 
-// figure is one measured number.
-type figure struct {
-	Workload string  `json:"workload"`
-	Name     string  `json:"name"`
-	Value    float64 `json:"value"`
-	Unit     string  `json:"unit"`
-	// Target is what it should be at most, or at least if AtLeast is set; none if zero.
-	Target  float64 `json:"target,omitempty"`
-	AtLeast bool    `json:"at_least,omitempty"`
-}
+type figure = benchfig.Figure
 
 // verdict is the target and whether it is met, empty if there is none.
-func (f figure) verdict() string {
+func verdict(f figure) string {
 	bound, met := "at most", f.Value <= f.Target
 	if f.AtLeast {
 		bound, met = "at least", f.Value >= f.Target
@@ -41,7 +33,7 @@ func printer(format string) (func(io.Writer, []figure) error, error) {
 	case "table":
 		return printTable, nil
 	case "json":
-		return printJSON, nil
+		return benchfig.PrintJSON, nil
 	}
 	return nil, fmt.Errorf("output %q: table or json", format)
 }
@@ -54,22 +46,12 @@ func printTable(w io.Writer, figures []figure) error {
 			decimals = 0
 		}
 		fmt.Fprintf(table, "%s\t%s\t%.*f\t%s", f.Workload, f.Name, decimals, f.Value, f.Unit)
-		if v := f.verdict(); v != "" {
+		if v := verdict(f); v != "" {
 			fmt.Fprintf(table, "\t%s", v)
 		}
 		fmt.Fprintln(table)
 	}
 	return table.Flush()
-}
-
-func printJSON(w io.Writer, figures []figure) error {
-	lines := json.NewEncoder(w)
-	for _, f := range figures {
-		if err := lines.Encode(f); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // percentiles turns samples into figures: median and 99th percentile, in ms.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/tochemey/gokv/internal/benchfig"
 )
 
 func main() {
@@ -44,7 +46,7 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		return printFigures(os.Stdout, append(figures, lives...))
+		return benchfig.PrintJSON(os.Stdout, append(figures, lives...))
 	case "footprint":
 		f, err := measureFootprint(*name, *keys, *value)
 		if err != nil {

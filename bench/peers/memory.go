@@ -31,7 +31,7 @@ func measureFootprint(name string, keys, valueBytes int) (footprint, error) {
 	value := make([]byte, valueBytes)
 	// No list of keys: it would count.
 	for i := range keys {
-		s.put(fmt.Sprintf("k%09d", i*7919%keys), value)
+		s.put(keyAt(i, keys), value)
 	}
 	f.Heap = heap()
 	if f.Resident, err = resident(); err != nil {
@@ -39,14 +39,14 @@ func measureFootprint(name string, keys, valueBytes int) (footprint, error) {
 	}
 	for range 10 {
 		for i := range keys {
-			s.put(fmt.Sprintf("k%09d", i*7919%keys), value)
+			s.put(keyAt(i, keys), value)
 		}
 	}
 	if f.Overwritten, err = resident(); err != nil {
 		return f, err
 	}
 	for i := range keys {
-		s.remove(fmt.Sprintf("k%09d", i))
+		s.remove(keyAt(i, keys))
 	}
 	f.Deleted = heap()
 	runtime.KeepAlive(s)

@@ -38,10 +38,13 @@ func contender(name string) (store, error) {
 func keyList(n int) []string {
 	keys := make([]string, n)
 	for i := range keys {
-		keys[i] = fmt.Sprintf("k%09d", i*7919%n)
+		keys[i] = keyAt(i, n)
 	}
 	return keys
 }
+
+// keyAt is the i-th of n keys in that order.
+func keyAt(i, n int) string { return fmt.Sprintf("k%09d", i*7919%n) }
 
 func median(all []float64) float64 {
 	slices.Sort(all)

@@ -66,8 +66,8 @@ func (s *state) checkServed() string {
 	return ""
 }
 
-// checkEnd: whatever is on its way is lost, and every two nodes
-// do whole rounds until nothing changes any more. Then all are equal, they hold
+// checkEnd: whatever is on its way is lost, and every two nodes do whole rounds until
+// nothing changes any more. Then all are equal, they hold
 // the greatest write that had reached any of them, and every tombstone goes.
 func (s *state) checkEnd() string {
 	e := s.clone()
@@ -123,8 +123,7 @@ func (s *state) roundsToRest() {
 }
 
 // checkWinner compares what all hold of a key, live, with the writes of it that
-// somebody had seen, or held, who
-// survived.
+// somebody had seen, or held, who survived.
 func (s *state) checkWinner(key uint8, seen set, live uint8) string {
 	var greatest uint8
 	for w := range uint8(len(s.writes)) {
