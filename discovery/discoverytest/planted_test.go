@@ -2,6 +2,7 @@ package discoverytest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -46,8 +47,11 @@ func (l list) DiscoverPeers(context.Context) ([]string, error) {
 
 // Each of these is a sound provider with one thing wrong.
 type (
-	shouting       struct{ *member }
-	restless       struct{ *member }
+	shouting struct{ *member }
+	restless struct {
+		*member
+		asked *atomic.Uint64
+	}
 	believing      struct{ *member } // takes a failure for nobody
 	remembering    struct{ *member } // never notices the failure
 	complaining    struct{ *member } // takes nobody for a failure
@@ -84,10 +88,8 @@ type (
 	hanging  struct{ *member } // Close hangs
 )
 
-func (shouting) ID() string { return "MEMORY!" }
-func (r restless) ID() string {
-	return "memory-" + string(rune('a'+len(r.self.Addr)%7)) + string(rune('a'+r.self.Instance%26))
-}
+func (shouting) ID() string   { return "MEMORY!" }
+func (r restless) ID() string { return fmt.Sprintf("memory-%d", r.asked.Add(1)) }
 
 func (b believing) DiscoverPeers(ctx context.Context) ([]string, error) {
 	addrs, _ := b.member.DiscoverPeers(ctx)
@@ -261,7 +263,7 @@ func TestAPlantedFaultIsFound(t *testing.T) {
 		},
 		{
 			"an ID that changes", "its ID is short, lower-case and always the same", "ID is \"memory-",
-			published(func(m *member) discovery.Provider { return restless{m} }),
+			published(func(m *member) discovery.Provider { return restless{m, new(atomic.Uint64)} }),
 		},
 		{
 			"a failure taken for nobody", "a service that fails is an error, not nobody", "that is no answer",
