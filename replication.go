@@ -1,6 +1,7 @@
 package gokv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -141,9 +142,15 @@ func (r *replication) stepLocked(input func(now time.Time)) {
 	}
 }
 
-// write hands a local write to the peers. It never waits for them.
-func (r *replication) write(e *engine.Entry) {
-	r.step(func(now time.Time) { r.machine.Write(now, e, &r.out) })
+// write hands a local write to the peers. It never waits for them. The entry's
+// value is the caller's.
+func (r *replication) write(e engine.Entry) {
+	r.step(func(now time.Time) {
+		if len(r.peers) > 0 { // queues may keep it
+			e.Value = bytes.Clone(e.Value)
+		}
+		r.machine.Write(now, &e, &r.out)
+	})
 }
 
 // peerUp and peerDown follow the membership.

@@ -114,20 +114,20 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 	case wire.OpExists:
 		return s.exists(req, resp)
 	case wire.OpPut:
-		return s.write(resp, func(now int64) (*engine.Entry, error) {
+		return s.write(resp, func(now int64) (engine.Entry, error) {
 			return s.node.engine.Put(now, string(req.Key), req.Value, putOptions(req))
 		})
 	case wire.OpDelete:
-		return s.write(resp, func(now int64) (e *engine.Entry, err error) {
+		return s.write(resp, func(now int64) (e engine.Entry, err error) {
 			e, resp.Existed, err = s.node.engine.Delete(now, string(req.Key))
 			return e, err
 		})
 	case wire.OpTouch:
-		return s.write(resp, func(now int64) (*engine.Entry, error) {
+		return s.write(resp, func(now int64) (engine.Entry, error) {
 			return s.node.engine.Touch(now, string(req.Key), putOptions(req))
 		})
 	case wire.OpPersist:
-		return s.write(resp, func(now int64) (*engine.Entry, error) {
+		return s.write(resp, func(now int64) (engine.Entry, error) {
 			return s.node.engine.Persist(now, string(req.Key))
 		})
 	case wire.OpList:
@@ -153,7 +153,7 @@ func putOptions(req *wire.Request) engine.PutOptions {
 }
 
 func (s server) get(req *wire.Request, resp *wire.Response) error {
-	e, err := s.node.engine.Get(s.node.nowMS(), string(req.Key))
+	e, err := s.node.engine.Get(s.node.nowMS(), string(req.Key), nil)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (s server) get(req *wire.Request, resp *wire.Response) error {
 }
 
 func (s server) exists(req *wire.Request, resp *wire.Response) error {
-	_, err := s.node.engine.Get(s.node.nowMS(), string(req.Key))
+	_, _, err := s.node.engine.Head(s.node.nowMS(), string(req.Key))
 	if errors.Is(err, engine.ErrNotFound) {
 		return nil
 	}
@@ -178,7 +178,7 @@ const staleTries = 3
 
 // write applies a local write, hands it to replication and tells the client
 // its version.
-func (s server) write(resp *wire.Response, apply func(now int64) (*engine.Entry, error)) error {
+func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, error)) error {
 	now := s.node.nowMS()
 	e, err := apply(now)
 	// A goroutine that was put aside after it read the wall clock may come back
@@ -213,22 +213,13 @@ func (s server) list(req *wire.Request, resp *wire.Response) error {
 	if req.Limit > 0 && req.Limit < pageEntries {
 		limit = int(req.Limit)
 	}
-	page, more := s.node.engine.List(s.node.nowMS(), string(req.Prefix), string(req.After), limit)
-	size := 0
-	for i, e := range page {
-		size += len(e.Key)
-		if !req.KeysOnly {
-			size += len(e.Value)
-		}
-		if i > 0 && size > pageBytes {
-			more = true
-			break
-		}
-		item := wire.Entry{Key: []byte(e.Key), Version: e.Version.Bytes(), ExpiresAt: e.ExpiresAt}
-		if !req.KeysOnly {
-			item.Value = e.Value
-		}
-		resp.Entries = append(resp.Entries, item)
+	page, more := s.node.engine.List(s.node.nowMS(), engine.ListOptions{
+		Prefix: string(req.Prefix), After: string(req.After), Limit: limit, MaxBytes: pageBytes, KeysOnly: req.KeysOnly,
+	})
+	for _, e := range page {
+		resp.Entries = append(resp.Entries, wire.Entry{
+			Key: []byte(e.Key), Version: e.Version.Bytes(), ExpiresAt: e.ExpiresAt, Value: e.Value,
+		})
 	}
 	resp.More = more
 	return nil

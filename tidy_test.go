@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"internal/hostlist":       {"discovery"},
 	"internal/setting":        {},
 	"internal/bootstrap":      {},
-	"engine":                  {"merkle", "internal/invariant"},
+	"engine":                  {"merkle", "internal/invariant", "internal/slab", "internal/reftree"},
 	"merkle":                  {"internal/invariant"},
 	"membership":              {"internal/invariant"},
 	"transport":               {"internal/mux", "internal/auth"},
@@ -56,7 +56,9 @@ var mayImport = map[string][]string{
 	"internal/causal":         {},
 	"internal/replica":        {"engine", "merkle", "internal/invariant"},
 	"internal/invariant":      {},
+	"internal/reftree":        {},
 	"internal/sim":            {},
+	"internal/slab":           {"internal/invariant"},
 	"internal/simcluster":     {"engine", "merkle", "membership", "internal/bootstrap", "internal/replica", "internal/sim", "internal/invariant"},
 	"internal/debindex":       {},
 	"internal/kubetest":       {},
@@ -75,7 +77,7 @@ var testsMayImport = []string{".", "discovery", "discovery/discoverytest", "disc
 // Packages that are told the time and given their randomness. What is named in
 // shells may do otherwise: it drives the machine of its package.
 var (
-	pure  = []string{"membership", "merkle", "client/wire", "internal/causal", "internal/replica", "internal/bootstrap", "internal/sim", "internal/simcluster"}
+	pure  = []string{"membership", "merkle", "client/wire", "internal/causal", "internal/reftree", "internal/replica", "internal/bootstrap", "internal/sim", "internal/simcluster"}
 	timed = []string{"engine"} // a concurrent structure, told the time nevertheless
 
 	shells = []string{"membership/loop.go"}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tochemey/gokv/internal/invariant"
 )
 
 func filled(tb testing.TB, size int) (*Engine, []string) {
@@ -26,25 +27,27 @@ func filled(tb testing.TB, size int) (*Engine, []string) {
 func TestGetAllocatesNothing(t *testing.T) {
 	e, keys := filled(t, 100)
 	mustPut(t, e, wall, "brief", "v", PutOptions{TTL: time.Second})
+	room := make([]byte, 0, 100)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		for _, key := range []string{keys[7], "brief", "absent"} {
-			_, _ = e.Get(wall, key)
+			_, _ = e.Get(wall, key, room)
 		}
 	}))
 }
 
-func TestAnOverwriteAllocatesTheEntryAndItsValue(t *testing.T) {
+func TestAnOverwriteAllocatesNothing(t *testing.T) {
 	e, keys := filled(t, 100)
 	value := make([]byte, 100)
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
-		_, _ = e.Put(wall, keys[7], value, PutOptions{})
-	}), 2.0)
+	for _, o := range []PutOptions{{}, {TTL: time.Hour}, {KeepTTL: true}} {
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			_, _ = e.Put(wall, keys[7], value, o)
+		}))
+	}
 }
 
-// The budget is a quarter above what was measured; it is the figure in the
-// package comment.
+// The budget is the issue's: what Redis 7 takes, everything counted.
 func TestAnEntryCostsWhatThePackageCommentSays(t *testing.T) {
-	const size, budget = 100_000, 260
+	const size, budget = 200_000, 185
 	heap := func() int {
 		var m runtime.MemStats
 		runtime.GC()
@@ -52,21 +55,34 @@ func TestAnEntryCostsWhatThePackageCommentSays(t *testing.T) {
 		return int(m.HeapAlloc)
 	}
 	before := heap()
-	e, _ := filled(t, size)
-	each := (heap()-before)/size - (11 + 100) - 16 // the key, the value, the test's own list
-	t.Logf("%d bytes an entry beside key and value", each)
-	require.Less(t, each, budget)
-	runtime.KeepAlive(e)
+	e, keys := filled(t, size)
+	onHeap, m := heap()-before-size*32, e.Memory() // the test's own list of keys aside
+	t.Logf("%.1f bytes an entry: records %.1f, indexes %.1f; on Go's heap %.1f",
+		float64(m.Total())/size, float64(m.Records)/size, float64(m.Index)/size, float64(onHeap)/size)
+	require.Less(t, int(m.Total()/size), budget)
+	if !invariant.Enabled { // with them the slab is on the heap too
+		require.Less(t, onHeap, int(m.Index)+size*2)
+	}
+
+	for range 3 {
+		for i, key := range keys {
+			_, err := e.Put(wall+int64(i>>10), key, make([]byte, 100), PutOptions{})
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, m, e.Memory(), "overwriting takes nothing more")
+	runtime.KeepAlive(keys)
 }
 
 func BenchmarkGet(b *testing.B) {
 	for _, size := range []int{100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
 			e, keys := filled(b, size)
+			room := make([]byte, 0, 100)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				_, _ = e.Get(wall, keys[i%size])
+				_, _ = e.Get(wall, keys[i%size], room[:0])
 				i++
 			}
 		})
@@ -77,8 +93,9 @@ func BenchmarkGet(b *testing.B) {
 		b.ResetTimer()
 		var from atomic.Int64
 		b.RunParallel(func(pb *testing.PB) {
+			room := make([]byte, 0, 100)
 			for i := int(from.Add(50_000)); pb.Next(); i++ {
-				_, _ = e.Get(wall, keys[i%len(keys)])
+				_, _ = e.Get(wall, keys[i%len(keys)], room[:0])
 			}
 		})
 	})
@@ -124,7 +141,7 @@ func BenchmarkList(b *testing.B) {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = e.List(wall, bm.prefix, "", bm.limit)
+				_, _ = e.List(wall, ListOptions{Prefix: bm.prefix, Limit: bm.limit})
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 
+	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
 
@@ -11,103 +12,133 @@ import (
 // meanwhile, for as long as hashing everything takes: it is for tests and for
 // an operator in doubt.
 func (e *Engine) Check() error {
-	// Held for writing, treeMu keeps rekeys and rounds out; the shards' locks
-	// keep writes out.
-	e.treeMu.Lock()
-	defer e.treeMu.Unlock()
-	for i := range e.shards {
-		e.shards[i].mu.RLock()
-		defer e.shards[i].mu.RUnlock()
-	}
-	if err := e.tree.Check(); err != nil {
-		return fmt.Errorf("check: tree: %w", err)
-	}
-	inTree := make(map[*record]bool)
-	e.tree.Walk(merkle.Range{}, 0, func(pos uint64, r *record) bool {
-		inTree[r] = r.pos == pos
-		return true
-	})
-	total := 0
+	e.lockAll()
+	defer e.unlockAll()
+	total, live := 0, 0
 	for i := range e.shards {
 		s := &e.shards[i]
-		if err := e.checkShard(s, inTree); err != nil {
+		if err := e.checkShard(s); err != nil {
 			return fmt.Errorf("check: shard %d: %w", i, err)
 		}
-		total += len(s.records)
+		total += s.table.used
+		live += s.live
 	}
-	if len(inTree) != total {
-		return fmt.Errorf("check: the tree holds %d entries, the shards %d", len(inTree), total)
+	listed := 0
+	for i := range e.orders {
+		if err := e.orders[i].tree.Check(); err != nil {
+			return fmt.Errorf("check: part %d of the ordered index: %w", i, err)
+		}
+		listed += e.orders[i].tree.Len()
+	}
+	// Each live one was found in the index, so there is nothing else in it.
+	if listed != live {
+		return fmt.Errorf("check: the ordered index holds %d keys, %d are live", listed, live)
+	}
+	if slots := e.slab.Stats().Slots; int(slots) != total {
+		return fmt.Errorf("check: the slab holds %d records, the shards %d", slots, total)
 	}
 	return nil
 }
 
-func (e *Engine) checkShard(s *shard, inTree map[*record]bool) error {
-	live, withDue, bytes := 0, 0, 0
-	for key, r := range s.records {
-		if err := e.checkRecord(s, key, r); err != nil {
-			return fmt.Errorf("%s: %w", quoteKey(key), err)
+func (e *Engine) checkShard(s *shard) error {
+	live, withDue, bytes, used := 0, 0, 0, 0
+	for _, ref := range s.table.refs {
+		if ref == 0 {
+			continue
 		}
-		if !inTree[r] {
-			return fmt.Errorf("%s: not in the tree at its position", quoteKey(key))
+		used++
+		r := e.slab.at(ref)
+		if err := e.checkRecord(s, ref); err != nil {
+			return fmt.Errorf("%s: %w", quoteKey(string(r.key())), err)
 		}
-		if r.stage == stageLive {
+		if r.stage() == stageLive {
 			live++
 		}
-		if r.heapIndex >= 0 {
+		if r.place() >= 0 {
 			withDue++
 		}
-		bytes += r.size()
+		bytes += r.keyLen() + r.valueLen()
 	}
+	due := e.dueOf(s)
 	switch {
-	case s.index.Len() != live:
-		return fmt.Errorf("the index holds %d keys, %d are live", s.index.Len(), live)
-	case len(s.due.records) != withDue:
-		return fmt.Errorf("%d entries are due some time, %d know of it", len(s.due.records), withDue)
+	case used != s.table.used:
+		return fmt.Errorf("%d records are counted, the table has %d", s.table.used, used)
+	case s.live != live:
+		return fmt.Errorf("%d live records are counted, %d are", s.live, live)
+	case len(due.refs) != withDue:
+		return fmt.Errorf("%d entries are due some time, %d know of it", len(due.refs), withDue)
 	case s.bytes != bytes:
 		return fmt.Errorf("%d bytes are counted, %d are held", s.bytes, bytes)
-	case s.nextDue.Load() != s.due.next():
-		return fmt.Errorf("next sweep is at %d, it is due at %d", s.nextDue.Load(), s.due.next())
+	case s.nextDue.Load() != due.next():
+		return fmt.Errorf("next sweep is at %d, it is due at %d", s.nextDue.Load(), due.next())
 	}
-	for i, r := range s.due.records[min(1, len(s.due.records)):] {
-		if parent := s.due.records[i/2]; s.due.at(parent) > s.due.at(r) {
-			return fmt.Errorf("%s is due at %d, above it %s at %d", quoteKey(r.Key), s.due.at(r), quoteKey(parent.Key), s.due.at(parent))
+	for i := 1; i < len(due.refs); i++ {
+		if parent := (i - 1) / 2; due.at(due.refs[parent]) > due.at(due.refs[i]) {
+			return fmt.Errorf("place %d in the heap is due at %d, %d above it at %d",
+				i, due.at(due.refs[i]), parent, due.at(due.refs[parent]))
 		}
+	}
+	return e.checkStripe(s)
+}
+
+func (e *Engine) checkStripe(s *shard) error {
+	anew := s.stripe
+	h := e.Hasher()
+	anew.Rebuild(s.stripe.Top().Count, func(add func(uint64, merkle.Digest)) {
+		for _, ref := range s.table.refs {
+			if ref != 0 {
+				r := e.slab.at(ref)
+				add(h.Position(r.keyView()), r.digest())
+			}
+		}
+	})
+	if err := s.stripe.Equal(&anew); err != nil {
+		return fmt.Errorf("digests, kept and made anew: %w", err)
 	}
 	return nil
 }
 
-func (e *Engine) checkRecord(s *shard, key string, r *record) error {
-	if err := r.validate(); err != nil {
+func (e *Engine) checkRecord(s *shard, ref slab.Ref) error {
+	r := e.slab.at(ref)
+	ent := r.entry()
+	ent.Key = string(r.key())
+	if err := ent.validate(); err != nil {
 		return err
 	}
-	fixed := r.digestFields()
-	hasValue := r.Kind == KindPut && !r.reaped
-	waits := r.ExpiresAt != 0 && hasValue
+	h := e.Hasher()
+	pos := h.Position(ent.Key)
+	_, found, _ := s.find(e.slab, pos, ent.Key)
+	o := e.orderOf(r.key())
+	o.mu.Lock()
+	cursor := o.tree.Seek(r.key(), true)
+	next, ok := cursor.Next()
+	o.mu.Unlock()
+	listed := ok && slab.Ref(next) == ref
+	fixed := ent.digestFields()
+	due := e.dueOf(s)
+	hasValue := ent.Kind == KindPut && !ent.reaped
+	waits := ent.ExpiresAt != 0 && hasValue
 	switch {
-	case r.Key != key:
-		return fmt.Errorf("the entry is of %s", quoteKey(r.Key))
-	case e.shardOf(key) != s:
+	case &e.shards[shardOf(pos)] != s:
 		return fmt.Errorf("belongs to another shard")
-	case r.pos != e.hasher.Position(key):
-		return fmt.Errorf("position %016x does not follow from the key", r.pos)
-	case r.digest != e.hasher.Entry(key, &fixed):
-		return fmt.Errorf("digest %v does not follow from the entry", r.digest)
-	case hasValue != (r.Value != nil):
-		return fmt.Errorf("a value of %d bytes with kind %d, reaped %t", len(r.Value), r.Kind, r.reaped)
-	case hasValue && Checksum(r.Value) != r.Checksum:
+	case found != ref:
+		return fmt.Errorf("the table leads to another record, or none")
+	case r.digest() != h.Entry(ent.Key, &fixed):
+		return fmt.Errorf("digest %v does not follow from the entry", r.digest())
+	case hasValue && Checksum(ent.Value) != ent.Checksum:
 		return fmt.Errorf("the value does not match its checksum")
-	case hasValue == (r.stage == stageDead):
-		return fmt.Errorf("stage %d with kind %d, reaped %t", r.stage, r.Kind, r.reaped)
-	case r.stage == stageExpired && r.ExpiresAt == 0:
+	case hasValue == (r.stage() == stageDead):
+		return fmt.Errorf("stage %d with kind %d, reaped %t", r.stage(), ent.Kind, ent.reaped)
+	case r.stage() == stageExpired && ent.ExpiresAt == 0:
 		return fmt.Errorf("expired without an expiry")
-	case s.index.Contains(key) != (r.stage == stageLive):
-		return fmt.Errorf("in the index: %t, stage %d", s.index.Contains(key), r.stage)
-	case waits != (r.heapIndex >= 0):
-		return fmt.Errorf("waits for a sweep: %t, place in the heap %d", waits, r.heapIndex)
-	case waits && (int(r.heapIndex) >= len(s.due.records) || s.due.records[r.heapIndex] != r):
-		return fmt.Errorf("is not at its place %d in the heap", r.heapIndex)
-	case r.Version.Time > e.clock.Read():
-		return fmt.Errorf("version %v is above the clock %016x", r.Version, e.clock.Read())
+	case listed != (r.stage() == stageLive):
+		return fmt.Errorf("in the ordered index: %t, stage %d", listed, r.stage())
+	case waits != (r.place() >= 0):
+		return fmt.Errorf("waits for a sweep: %t, place in the heap %d", waits, r.place())
+	case waits && (r.place() >= len(due.refs) || due.refs[r.place()] != ref):
+		return fmt.Errorf("is not at its place %d in the heap", r.place())
+	case ent.Version.Time > e.clock.Read():
+		return fmt.Errorf("version %v is above the clock %016x", ent.Version, e.clock.Read())
 	}
 	return nil
 }

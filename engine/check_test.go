@@ -5,70 +5,106 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tochemey/gokv/internal/slab"
+	"github.com/tochemey/gokv/merkle"
 )
 
 // A checker that finds nothing proves nothing: each way to damage an engine is
 // reported.
 func TestCheckFindsEachKindOfDamage(t *testing.T) {
-	build := func() (*Engine, *shard) {
-		e := New(Config{Instance: 1, Key: testKey, Shards: 2})
-		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+	build := func() (*Engine, *damage) {
+		// All keys of a test fall into one shard.
+		e := New(Config{Instance: 1, Key: testKey})
+		for _, key := range keysOfOneShard(8) {
 			mustPut(t, e, wall, key, "value", PutOptions{TTL: time.Second})
 		}
 		mustPut(t, e, wall, "for ever", "value", PutOptions{})
 		_, _, err := e.Delete(wall, "deleted")
 		require.NoError(t, err)
 		require.NoError(t, e.Check())
-		return e, e.shardOf("a")
+		key := keysOfOneShard(8)[3]
+		d := &damage{e: e, s: e.shardOfKey(key), key: key}
+		d.slot, d.ref, d.r = d.s.find(e.slab, e.Hasher().Position(key), key)
+		return e, d
 	}
-	for name, damage := range map[string]func(e *Engine, s *shard){
-		"a key that is not in the index":     func(_ *Engine, s *shard) { s.index.Delete("a") },
-		"a key too many in the index":        func(_ *Engine, s *shard) { s.index.Insert("zz") },
-		"a tombstone in the index":           func(e *Engine, _ *shard) { e.shardOf("deleted").index.Insert("deleted") },
-		"an entry under another key":         func(_ *Engine, s *shard) { s.records["b"] = s.records["a"] },
-		"an entry that the tree never saw":   func(_ *Engine, s *shard) { c := *s.records["a"]; s.records["a"] = &c },
-		"an entry that is only in the tree":  func(e *Engine, _ *shard) { s := e.shardOf("deleted"); delete(s.records, "deleted") },
-		"an entry in the wrong shard":        func(e *Engine, s *shard) { o := e.other(s); o.records["a"] = s.records["a"]; delete(s.records, "a") },
-		"a value that changed":               func(_ *Engine, s *shard) { s.records["a"].Value[0]++ },
-		"an expiry that changed":             func(_ *Engine, s *shard) { s.records["a"].ExpiresAt++ },
-		"a version that changed":             func(_ *Engine, s *shard) { s.records["a"].Version.Instance++ },
-		"a version above the clock":          func(e *Engine, _ *shard) { e.clock.reading.Store(1) },
-		"a stage that does not fit":          func(_ *Engine, s *shard) { s.records["a"].stage = stageDead },
-		"an expired entry without an expiry": func(e *Engine, _ *shard) { e.shardOf("for ever").records["for ever"].stage = stageExpired },
-		"a value that is missing":            func(_ *Engine, s *shard) { s.records["a"].Value = nil },
-		"an entry that nobody would write":   func(_ *Engine, s *shard) { s.records["a"].Kind = 9 },
-		"a digest that does not follow":      func(_ *Engine, s *shard) { s.records["a"].digest.Lo++ },
-		"a position that does not follow":    func(_ *Engine, s *shard) { s.records["a"].pos++ },
-		"a heap that forgot an entry":        func(_ *Engine, s *shard) { s.due.records = s.due.records[:len(s.due.records)-1] },
-		"a heap out of order":                func(_ *Engine, s *shard) { outOfOrder(s) },
-		"a place in the heap that is wrong":  func(_ *Engine, s *shard) { s.records["a"].heapIndex++ },
-		"a sweep at the wrong time":          func(_ *Engine, s *shard) { s.nextDue.Add(1) },
-		"bytes that were not counted":        func(_ *Engine, s *shard) { s.bytes++ },
-		"a tree with another entry": func(e *Engine, _ *shard) {
-			r := newRecord(*remotePut("x", "", wall, 0))
-			e.tree.Insert(r.pos, r, r.digest)
-		},
+	for name, do := range map[string]func(d *damage){
+		"a key that is not in the index":     func(d *damage) { d.e.unlist(d.r.key()) },
+		"a key too many in the index":        func(d *damage) { d.e.list(d.e.slab.store(remotePut("zz", "", wall, 0), stageLive, merkle.Digest{})) },
+		"a tombstone in the index":           func(d *damage) { d.e.list(d.refOf("deleted")) },
+		"another record for a key":           func(d *damage) { d.s.table.refs[d.slot] = d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
+		"a record that nothing leads to":     func(d *damage) { d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
+		"a record under another tag":         func(d *damage) { d.s.table.tags[d.slot] ^= 1 },
+		"a record in the wrong shard":        func(d *damage) { d.toOtherShard() },
+		"a record that is gone":              func(d *damage) { d.s.table.remove(d.slot) },
+		"a count of records":                 func(d *damage) { d.s.table.used++ },
+		"a value that changed":               func(d *damage) { d.r.value()[0]++ },
+		"an expiry that changed":             func(d *damage) { d.r[recKey+d.r.keyLen()]++ },
+		"a version that changed":             func(d *damage) { d.r[recInstance]++ },
+		"a version above the clock":          func(d *damage) { d.e.clock.reading.Store(1) },
+		"a stage that does not fit":          func(d *damage) { d.r.setStage(stageDead) },
+		"an expired entry without an expiry": func(d *damage) { d.e.slab.at(d.refOf("for ever")).setStage(stageExpired) },
+		"an entry that nobody would write":   func(d *damage) { d.r[0] |= flagKind },
+		"a digest that does not follow":      func(d *damage) { d.r[recDigest]++ },
+		"a heap that forgot an entry":        func(d *damage) { d.s.due.refs = d.s.due.refs[:len(d.s.due.refs)-1] },
+		"a heap out of order":                func(d *damage) { d.outOfOrder() },
+		"a place in the heap that is wrong":  func(d *damage) { d.r.setPlace(d.r.place() + 1) },
+		"a sweep at the wrong time":          func(d *damage) { d.s.nextDue.Add(1) },
+		"bytes that were not counted":        func(d *damage) { d.s.bytes++ },
+		"a live record that is not counted":  func(d *damage) { d.s.live-- },
+		"digests with another entry":         func(d *damage) { d.s.stripe.Add(1, merkle.Digest{Lo: 1}) },
+		"digests of other entries":           func(d *damage) { d.s.stripe.Replace(1, merkle.Digest{}, merkle.Digest{Lo: 1}) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, s := build()
-			damage(e, s)
-			err := e.Check()
-			require.ErrorContains(t, err, "check: ")
+			e, d := build()
+			do(d)
+			require.ErrorContains(t, e.Check(), "check: ")
 		})
 	}
 }
 
-func (e *Engine) other(s *shard) *shard {
-	if s == &e.shards[0] {
-		return &e.shards[1]
+// keysOfOneShard are keys that fall into one shard by testKey.
+func keysOfOneShard(n int) (keys []string) {
+	h := merkle.NewHasher(testKey)
+	for i := 0; len(keys) < n; i++ {
+		if key := string(rune('a'+i%26)) + string(rune('0'+i/26)); shardOf(h.Position(key)) == 7 {
+			keys = append(keys, key)
+		}
 	}
-	return &e.shards[0]
+	return keys
+}
+
+// damage is an engine with a record to damage.
+type damage struct {
+	e    *Engine
+	s    *shard
+	key  string
+	slot int
+	ref  slab.Ref
+	r    record
+}
+
+func (d *damage) refOf(key string) slab.Ref {
+	_, ref, _ := d.e.shardOfKey(key).find(d.e.slab, d.e.Hasher().Position(key), key)
+	return ref
+}
+
+func (d *damage) entry() *Entry {
+	ent := d.r.entry()
+	ent.Key = d.key
+	return &ent
+}
+
+func (d *damage) toOtherShard() {
+	d.e.shards[200].table.add(d.s.table.tags[d.slot], d.ref)
+	d.s.table.remove(d.slot)
 }
 
 // outOfOrder lets the top of the heap expire, as no sweep would, after what
 // lies below it.
-func outOfOrder(s *shard) {
-	s.due.first().stage = stageExpired
-	s.index.Delete(s.due.first().Key)
-	s.nextDue.Store(s.due.next())
+func (d *damage) outOfOrder() {
+	first := d.e.slab.at(d.s.due.refs[0])
+	first.setStage(stageExpired)
+	d.e.unlist(first.key())
+	d.s.live--
+	d.s.nextDue.Store(d.s.due.next())
 }

@@ -37,27 +37,39 @@
 //
 // # Structure
 //
-// Keys are spread over shards by an unkeyed hash. Each shard has a lock, a map
-// of all its keys, an ordered index of the live ones, and a heap of those that
-// expire. One hash tree spans all shards; an entry's place and digest in it
-// are made with the cluster's secret key and change with its shard's lock held
-// (replaceLocked). Rekey takes over another cluster's key if that is older.
-// Check recomputes all of this from the entries; tests end with it.
+// Records lie in a slab outside of Go's heap (internal/slab): the collector
+// never looks at them. A key's position, a keyed hash, chooses its shard and
+// orders the shard's hash table, so that the table also lists what a range of
+// positions holds; the shard is a stripe of the digests (merkle.Stripe) besides,
+// and has a heap of what expires. The live keys are in an index in their own
+// order (internal/reftree), in sixteen parts by an unkeyed hash.
+//
+//	key ─ SipHash ─► position │ shard 8 │ tag 16 │ …
+//	                              ▼
+//	      shard: table of tags and references ─► slab: record ◄─ ordered index
+//	             stripe of digests                               (references)
+//	             heap of what expires
+//
+// An overwrite that needs the same size of slot changes the record in place.
+// Rekey takes over another cluster's key if that is older. Check recomputes all
+// of this from the entries; tests end with it.
 //
 // # Concurrency and time
 //
 // An Engine is safe for concurrent use. Each method is told the wall time, in
 // milliseconds since 1970; none reads a clock, draws a random number or starts
-// a goroutine. Entries that it hands out or takes in are shared, not copied,
-// and must not be changed by anybody, Value included; Put alone copies its
-// value. A read sees every write that returned before it began. List is no
-// snapshot: it promises only that a key that stays is listed once.
+// a goroutine. Bytes are copied on their way in and out: what a read returns
+// never changes. A read sees every write that returned before it began, and
+// waits for no scan, round or sweep. List shows the store as it was at one
+// instant, page by page.
 //
 // # Limits
 //
-// Keys have 1 to 4,096 bytes, values up to Config.MaxValueSize, expiries are
-// before the year 10000. An entry costs about 210 bytes beside its key and
-// value. The number of keys ever written is not limited here.
+// Keys have 1 to 4,096 bytes, values up to Config.MaxValueSize, at most 1 GiB;
+// expiries are before the year 10000. An entry costs about 65 bytes beside its
+// key and value, 77 if it expires, and up to 6 % more where the size of its slot
+// is rounded up (4 bytes below 256). 128 GiB of records is the most. The number
+// of keys ever written is not limited here.
 //
 // # Planted bugs
 //

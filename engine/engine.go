@@ -2,14 +2,14 @@ package engine
 
 import (
 	"fmt"
-	"math/bits"
-	"strings"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/tochemey/gokv/internal/invariant"
+	"github.com/tochemey/gokv/internal/reftree"
+	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
 
@@ -20,7 +20,8 @@ const MaxKeySize = 4096
 const (
 	DefaultMaxValueSize = 1 << 20
 	DefaultMaxClockSkew = 500 * time.Millisecond
-	DefaultShards       = 64
+
+	mostValueSize = 1 << 30
 )
 
 // Config is what an engine is made of. The zero value is usable alone; nodes
@@ -28,9 +29,8 @@ const (
 type Config struct {
 	Instance     uint64        // this process's random ID, part of each version that it issues
 	Key          merkle.Key    // of the digests, the same in the whole cluster
-	MaxValueSize int           // bytes, default 1 MiB
+	MaxValueSize int           // bytes, default 1 MiB, at most 1 GiB
 	MaxClockSkew time.Duration // how far ahead of the wall clock a version may be, in whole ms, default 500 ms
-	Shards       int           // rounded up to a power of two, at most 4,096, default 64; contents and digests do not depend on it
 }
 
 // Engine holds a node's entries. See the package comment.
@@ -38,19 +38,20 @@ type Engine struct {
 	// Fixed after construction.
 	instance uint64
 	maxValue int
+	grace    int64 // how long after its expiry an entry keeps its value, ms
 	clock    *Clock
-	shards   []shard
-	mask     uint64
+	slab     records
 
-	// treeMu is held by rounds for reading, and by a rekey for writing, which
-	// holds every shard's lock besides. So whoever holds either treeMu or any
-	// shard's lock may read key, hasher and tree, and the place and digest of
-	// a record. Lock order: treeMu, then shards by number; the tree's own
-	// locks come last.
-	treeMu sync.RWMutex
-	key    merkle.Key
-	hasher merkle.Hasher
-	tree   *merkle.Tree[*record]
+	// keyed is replaced by a rekey, which holds all of every shard's locks. So
+	// whoever holds one of them knows that positions and digests do not change.
+	keyed   atomic.Pointer[keyed]
+	rekeyMu sync.Mutex
+
+	// Lock order: rekeyMu, shards by number (w before mu), then one order. The
+	// arrays are part of the engine so that a goroutine at work in a shard keeps
+	// the engine alive, and with it the slab.
+	shards [shardCount]shard
+	orders [orderCount]order
 
 	// Atomic.
 	sweepFrom atomic.Uint64
@@ -58,7 +59,14 @@ type Engine struct {
 	conflicts atomic.Uint64
 }
 
-// New returns an empty engine.
+// keyed is the digest key and what follows from it.
+type keyed struct {
+	key    merkle.Key
+	hasher merkle.Hasher
+}
+
+// New returns an empty engine. Its memory outside of Go's heap goes back when
+// the engine is not reachable any more.
 func New(c Config) *Engine {
 	if c.MaxValueSize <= 0 {
 		c.MaxValueSize = DefaultMaxValueSize
@@ -66,28 +74,69 @@ func New(c Config) *Engine {
 	if c.MaxClockSkew <= 0 {
 		c.MaxClockSkew = DefaultMaxClockSkew
 	}
-	if c.Shards <= 0 {
-		c.Shards = DefaultShards
-	}
-	n := 1 << bits.Len(uint(min(c.Shards, 4096)-1))
 	e := &Engine{
 		instance: c.Instance,
-		maxValue: c.MaxValueSize,
+		maxValue: min(c.MaxValueSize, mostValueSize),
+		grace:    2 * c.MaxClockSkew.Milliseconds(),
 		clock:    NewClock(c.MaxClockSkew),
-		shards:   make([]shard, n),
-		mask:     uint64(n - 1),
-		key:      c.Key,
-		hasher:   merkle.NewHasher(c.Key),
-		tree:     merkle.NewTree((*record).item),
+		slab:     records{slab.New()},
 	}
+	e.keyed.Store(&keyed{key: c.Key, hasher: merkle.NewHasher(c.Key)})
 	for i := range e.shards {
-		e.shards[i].init(2 * c.MaxClockSkew.Milliseconds())
+		e.shards[i].nextDue.Store(neverDue)
 	}
+	keyOf := func(ref uint32) []byte { return e.slab.at(slab.Ref(ref)).key() }
+	for i := range e.orders {
+		e.orders[i].tree = reftree.New(keyOf)
+	}
+	runtime.AddCleanup(e, (*slab.Allocator).Close, e.slab.Allocator)
 	return e
 }
 
-func (e *Engine) shardOf(key string) *shard {
-	return &e.shards[xxhash.Sum64String(key)&e.mask]
+// lock takes the w of the shard of a key.
+func (e *Engine) lock(key string) (s *shard, k *keyed, pos uint64) {
+	for {
+		k = e.keyed.Load()
+		pos = k.hasher.Position(key)
+		s = &e.shards[pos>>(64-shardBits)]
+		s.w.Lock()
+		if e.keyed.Load() == k {
+			return s, k, pos
+		}
+		s.w.Unlock()
+	}
+}
+
+// rlock takes the mu of the shard of a key for reading.
+func (e *Engine) rlock(key string) (s *shard, pos uint64) {
+	for {
+		k := e.keyed.Load()
+		pos = k.hasher.Position(key)
+		s = &e.shards[pos>>(64-shardBits)]
+		s.mu.RLock()
+		if e.keyed.Load() == k {
+			return s, pos
+		}
+		s.mu.RUnlock()
+	}
+}
+
+// lockAll takes every shard's w: nothing is written until unlockAll.
+func (e *Engine) lockAll() {
+	for i := range e.shards {
+		e.shards[i].w.Lock()
+	}
+}
+
+func (e *Engine) unlockAll() {
+	for i := range e.shards {
+		e.shards[i].w.Unlock()
+	}
+}
+
+// orderOf is the part of the ordered index that a key belongs to.
+func (e *Engine) orderOf(key []byte) *order {
+	return &e.orders[xxhash.Sum64(key)%orderCount]
 }
 
 // Clock is the engine's hybrid logical clock: what messages carry, and what
@@ -100,18 +149,38 @@ func (e *Engine) Instance() uint64 { return e.instance }
 // MaxValueSize is the limit on a value, in bytes.
 func (e *Engine) MaxValueSize() int { return e.maxValue }
 
-// Get returns the entry that key has at the time now. It allocates nothing;
-// the error is ErrNotFound as it stands.
-func (e *Engine) Get(now int64, key string) (*Entry, error) {
-	s := e.shardOf(key)
-	s.mu.RLock()
-	r := s.records[key]
-	live := r.liveAt(now)
-	s.mu.RUnlock()
-	if !live {
-		return nil, ErrNotFound
+// Get returns the entry that key has at the time now. The value is appended to
+// dst, which may be nil: with room for it, Get allocates nothing. The error is
+// ErrNotFound as it stands.
+func (e *Engine) Get(now int64, key string, dst []byte) (Entry, error) {
+	s, pos := e.rlock(key)
+	_, _, r := s.find(e.slab, pos, key)
+	if !r.liveAt(now) {
+		s.mu.RUnlock()
+		return Entry{}, ErrNotFound
 	}
-	return &r.Entry, nil
+	ent := r.entry()
+	if dst == nil {
+		dst = make([]byte, 0, len(ent.Value))
+	}
+	ent.Value = append(dst, ent.Value...)[len(dst):]
+	s.mu.RUnlock()
+	ent.Key = key
+	return ent, nil
+}
+
+// Head returns what Get returns but for the value, which is nil, and the
+// value's length in bytes.
+func (e *Engine) Head(now int64, key string) (ent Entry, size int, err error) {
+	s, pos := e.rlock(key)
+	defer s.mu.RUnlock()
+	_, _, r := s.find(e.slab, pos, key)
+	if !r.liveAt(now) {
+		return Entry{}, 0, ErrNotFound
+	}
+	ent = r.entry()
+	ent.Key, ent.Value = key, nil
+	return ent, r.valueLen(), nil
 }
 
 // PutOptions say when a written entry expires: at most one of them may be set,
@@ -149,119 +218,111 @@ func (o PutOptions) expiry(now int64) (int64, error) {
 	return at, nil
 }
 
-// Put gives key a value, and an expiry or none by o. The value is copied. The
-// entry that it returns is what is to be pushed to the other members.
-func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (*Entry, error) {
+// Put gives key a value, and an expiry or none by o. The engine copies both;
+// the entry that it returns, which is to be pushed to the other members, has
+// the caller's key and value. An overwrite allocates nothing.
+func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (Entry, error) {
 	const op = "put"
 	if err := checkKey(key); err != nil {
-		return nil, failed(op, key, err)
+		return Entry{}, failed(op, key, err)
 	}
 	if len(value) > e.maxValue {
-		return nil, failed(op, key, valueTooLarge(len(value), e.maxValue))
+		return Entry{}, failed(op, key, valueTooLarge(len(value), e.maxValue))
 	}
 	at, err := o.expiry(now)
 	if err != nil {
-		return nil, failed(op, key, err)
+		return Entry{}, failed(op, key, err)
 	}
-	r := newRecord(Entry{Key: key, Value: cloneValue(value), Kind: KindPut, ExpiresAt: at, Checksum: Checksum(value)})
-	s := e.shardOf(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.records[key]
-	if o.KeepTTL && old.liveAt(now) {
-		r.ExpiresAt = old.ExpiresAt
+	if value == nil {
+		value = []byte{}
 	}
-	return e.commitLocked(op, s, old, r, now)
+	ent := Entry{Key: key, Value: value, Kind: KindPut, ExpiresAt: at, Checksum: Checksum(value)}
+	s, k, pos := e.lock(key)
+	defer s.w.Unlock()
+	p := e.placeOf(s, k, pos, key)
+	if o.KeepTTL && p.old.liveAt(now) {
+		ent.ExpiresAt = p.old.expiresAt()
+	}
+	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+		return Entry{}, err
+	}
+	return ent, nil
 }
 
 // Delete writes a tombstone over key, and reports whether it had a value. It
 // does so for a key that this node never heard of too: its put may be on the
 // way, and the delete came last.
-func (e *Engine) Delete(now int64, key string) (ent *Entry, existed bool, err error) {
+func (e *Engine) Delete(now int64, key string) (ent Entry, existed bool, err error) {
 	const op = "delete"
 	if err := checkKey(key); err != nil {
-		return nil, false, failed(op, key, err)
+		return Entry{}, false, failed(op, key, err)
 	}
-	r := newRecord(Entry{Key: key, Kind: KindTombstone})
-	s := e.shardOf(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.records[key]
-	existed = old.liveAt(now)
-	ent, err = e.commitLocked(op, s, old, r, now)
-	return ent, existed && err == nil, err
+	ent = Entry{Key: key, Kind: KindTombstone}
+	s, k, pos := e.lock(key)
+	defer s.w.Unlock()
+	p := e.placeOf(s, k, pos, key)
+	existed = p.old.liveAt(now)
+	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+		return Entry{}, false, err
+	}
+	return ent, existed, nil
 }
 
 // Touch gives a live key the expiry that o says, which must say one, and keeps
 // its value. It is a write: a later version.
-func (e *Engine) Touch(now int64, key string, o PutOptions) (*Entry, error) {
+func (e *Engine) Touch(now int64, key string, o PutOptions) (Entry, error) {
 	const op = "touch"
 	at, err := o.expiry(now)
 	if err == nil && at == 0 {
 		err = fmt.Errorf("a TTL or an expiry is needed: %w", ErrInvalidTTL)
 	}
 	if err != nil {
-		return nil, failed(op, key, err)
+		return Entry{}, failed(op, key, err)
 	}
 	return e.expireAt(op, now, key, at)
 }
 
 // Persist takes the expiry off a live key, and keeps its value. It is a write:
 // a later version.
-func (e *Engine) Persist(now int64, key string) (*Entry, error) {
+func (e *Engine) Persist(now int64, key string) (Entry, error) {
 	return e.expireAt("persist", now, key, 0)
 }
 
-func (e *Engine) expireAt(op string, now int64, key string, at int64) (*Entry, error) {
+func (e *Engine) expireAt(op string, now int64, key string, at int64) (Entry, error) {
 	if err := checkKey(key); err != nil {
-		return nil, failed(op, key, err)
+		return Entry{}, failed(op, key, err)
 	}
-	s := e.shardOf(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.records[key]
-	if !old.liveAt(now) {
-		return nil, failed(op, key, ErrNotFound)
+	s, k, pos := e.lock(key)
+	defer s.w.Unlock()
+	p := e.placeOf(s, k, pos, key)
+	if !p.old.liveAt(now) {
+		return Entry{}, failed(op, key, ErrNotFound)
 	}
-	r := newRecord(old.Entry) // the value is shared: it never changes
-	r.ExpiresAt = at
-	return e.commitLocked(op, s, old, r, now)
+	ent := p.old.entry()
+	ent.Key, ent.Value = key, cloneValue(ent.Value)
+	ent.ExpiresAt = at
+	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+		return Entry{}, err
+	}
+	return ent, nil
 }
 
 // commitLocked gives a local write its version and stores it. Both happen
-// under one hold of the shard's lock: a version that is out is held. s.mu must
-// be held.
-func (e *Engine) commitLocked(op string, s *shard, old, r *record, now int64) (*Entry, error) {
+// under one hold of the shard's lock: a version that is out is held. p's shard
+// must be locked.
+func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error {
 	t, err := e.clock.Now(now)
 	if err != nil {
-		return nil, failed(op, r.Key, err)
+		return failed(op, ent.Key, err)
 	}
-	r.Version, r.Over = Version{Time: t, Instance: e.instance}, Version{}
-	if old != nil {
-		r.Over = old.Version
-	} else {
-		r.Key = strings.Clone(r.Key) // the caller's may be part of something large
+	ent.Version, ent.Over = Version{Time: t, Instance: e.instance}, Version{}
+	if p.old != nil {
+		ent.Over = p.old.version()
 	}
-	e.storeLocked(s, old, r, now)
-	return &r.Entry, nil
-}
-
-// storeLocked makes r what its key holds. s.mu must be held.
-func (e *Engine) storeLocked(s *shard, old, r *record, now int64) {
-	if old != nil {
-		r.Key = old.Key // one copy for map, index and entries
-		r.pos = old.pos
-	} else {
-		r.pos = e.hasher.Position(r.Key)
+	if err := e.storeLocked(p, ent, now); err != nil {
+		return failed(op, ent.Key, err)
 	}
-	fixed := r.digestFields()
-	r.digest = e.hasher.Entry(r.Key, &fixed)
-	s.replaceLocked(e.tree, old, r, now)
-	if invariant.Enabled {
-		if err := e.checkRecord(s, r.Key, r); err != nil {
-			panic(failed("engine: broken invariant after a write of", r.Key, err))
-		}
-	}
+	return nil
 }
 
 // Apply merges an entry that was written elsewhere. Of it and what the key
@@ -269,37 +330,33 @@ func (e *Engine) storeLocked(s *shard, old, r *record, now int64) {
 // when that is the arriving one, Ignored when not. Refused, and counted, when
 // it cannot be taken in here and now, which is no fault of the order either,
 // as a later round brings it again: its version is more than the allowed skew
-// ahead of now, its value is over this node's limit, or it lost its value to
-// an expiry that by now has not come yet.
+// ahead of now, its value is over this node's limit, it lost its value to an
+// expiry that by now has not come yet, or there is no memory for it.
 //
-// The engine keeps the value without copying it. lag is how long ago, in ms,
-// an applied entry's version was issued.
+// The engine copies what it keeps. lag is how long ago, in ms, an applied
+// entry's version was issued.
 func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64) {
-	return e.apply(now, newRecord(*ent))
-}
-
-func (e *Engine) apply(now int64, r *record) (outcome merkle.Outcome, lag int64) {
-	if !e.acceptable(now, &r.Entry) {
+	if !e.acceptable(now, ent) {
 		e.refused.Add(1)
 		return merkle.Refused, 0
 	}
-	if r.Kind == KindPut && !r.reaped && r.Value == nil {
-		r.Value = []byte{}
-	}
-	s := e.shardOf(r.Key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := s.records[r.Key]
-	if old != nil {
-		if r.Version == old.Version && Compare(&r.Entry, &old.Entry) != 0 {
+	s, k, pos := e.lock(ent.Key)
+	defer s.w.Unlock()
+	p := e.placeOf(s, k, pos, ent.Key)
+	if p.old != nil {
+		held := p.old.entry()
+		if ent.Version == held.Version && Compare(ent, &held) != 0 {
 			e.conflicts.Add(1)
 		}
-		if !replaces(&r.Entry, &old.Entry, old.liveAt(now)) {
+		if !replaces(ent, &held, p.old.liveAt(now)) {
 			return merkle.Ignored, 0
 		}
 	}
-	e.storeLocked(s, old, r, now)
-	return merkle.Applied, max(now-r.Version.Wall(), 0)
+	if err := e.storeLocked(&p, ent, now); err != nil {
+		e.refused.Add(1)
+		return merkle.Refused, 0
+	}
+	return merkle.Applied, max(now-ent.Version.Wall(), 0)
 }
 
 func (e *Engine) acceptable(now int64, ent *Entry) bool {

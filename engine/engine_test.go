@@ -36,19 +36,19 @@ func mustPut(t testing.TB, e *Engine, now int64, key, value string, o PutOptions
 	t.Helper()
 	ent, err := e.Put(now, key, []byte(value), o)
 	require.NoError(t, err)
-	return ent
+	return &ent
 }
 
 func requireValue(t testing.TB, e *Engine, now int64, key, want string) {
 	t.Helper()
-	ent, err := e.Get(now, key)
+	ent, err := e.Get(now, key, nil)
 	require.NoError(t, err, key)
 	require.Equal(t, want, string(ent.Value))
 }
 
 func requireAbsent(t testing.TB, e *Engine, now int64, key string) {
 	t.Helper()
-	_, err := e.Get(now, key)
+	_, err := e.Get(now, key, nil)
 	require.ErrorIs(t, err, ErrNotFound, key)
 }
 
@@ -120,9 +120,9 @@ func TestWhatGetReturnsNeverChangesUnderTheCaller(t *testing.T) {
 	_, err := e.Put(wall, "k", value, PutOptions{TTL: time.Second})
 	require.NoError(t, err)
 	copy(value, "????")
-	got, err := e.Get(wall, "k")
+	got, err := e.Get(wall, "k", nil)
 	require.NoError(t, err)
-	before := *got
+	before := got
 	before.Value = bytes.Clone(got.Value)
 	require.Equal(t, "mine", string(got.Value), "put copies")
 
@@ -131,7 +131,7 @@ func TestWhatGetReturnsNeverChangesUnderTheCaller(t *testing.T) {
 	require.Positive(t, e.Sweep(wall+10_000, math.MaxInt))
 	_, _, err = e.Delete(wall, "k")
 	require.NoError(t, err)
-	require.Equal(t, &before, got)
+	require.Equal(t, before, got)
 }
 
 func TestLimitsAreNamedWithTheirSubject(t *testing.T) {
@@ -282,17 +282,48 @@ func TestApplySaysHowOldAnEntryIs(t *testing.T) {
 	require.Zero(t, lag, "the issuer's clock is ahead")
 }
 
-func TestTheCallersKeyIsNotKeptAlive(t *testing.T) {
+func TestTheCallersBytesAreNotKept(t *testing.T) {
 	e := newEngine(t, Config{})
-	large := strings.Repeat("k", 1<<10)
-	ent := mustPut(t, e, wall, large[:3], "", PutOptions{})
-	require.NotSame(t, unsafe.StringData(large), unsafe.StringData(ent.Key))
-	again := mustPut(t, e, wall, large[:3], "", PutOptions{})
-	require.Same(t, unsafe.StringData(ent.Key), unsafe.StringData(again.Key), "one copy of a key, however often it is written")
+	key, value := []byte("key"), []byte("value")
+	_, err := e.Put(wall, unsafe.String(&key[0], len(key)), value, PutOptions{})
+	require.NoError(t, err)
+	put := remotePut("other", "value", wall, 0)
+	requireOutcome(t, e, wall, put, merkle.Applied)
+	copy(key, "???")
+	copy(value, "?????")
+	copy(put.Value, "?????")
+	requireValue(t, e, wall, "key", "value")
+	requireValue(t, e, wall, "other", "value")
+}
+
+func TestGetAppendsToTheCallersBuffer(t *testing.T) {
+	e := newEngine(t, Config{})
+	mustPut(t, e, wall, "k", "value", PutOptions{})
+	room := make([]byte, 3, 100)
+	ent, err := e.Get(wall, "k", room)
+	require.NoError(t, err)
+	require.Same(t, &room[:4][3], &ent.Value[0])
+	require.Equal(t, "value", string(ent.Value))
+	ent, err = e.Get(wall, "k", make([]byte, 0, 4))
+	require.NoError(t, err)
+	require.Equal(t, "value", string(ent.Value))
+}
+
+func TestHeadIsGetWithoutTheValue(t *testing.T) {
+	e := newEngine(t, Config{})
+	put := mustPut(t, e, wall, "k", "value", PutOptions{TTL: time.Second})
+	ent, size, err := e.Head(wall, "k")
+	require.NoError(t, err)
+	require.Equal(t, 5, size)
+	want := *put
+	want.Value = nil
+	require.Equal(t, want, ent)
+	_, _, err = e.Head(wall+1000, "k")
+	require.ErrorIs(t, err, ErrNotFound)
 }
 
 func TestErrorsStayDistinct(t *testing.T) {
-	all := []error{ErrNotFound, ErrKeyEmpty, ErrKeyTooLarge, ErrValueTooLarge, ErrInvalidTTL, ErrClockAhead, ErrMalformed}
+	all := []error{ErrNotFound, ErrKeyEmpty, ErrKeyTooLarge, ErrValueTooLarge, ErrInvalidTTL, ErrClockAhead, ErrOverloaded, ErrMalformed}
 	for i, a := range all {
 		for j, b := range all {
 			require.Equal(t, i == j, errors.Is(a, b))

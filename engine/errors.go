@@ -19,6 +19,7 @@ var (
 	ErrValueTooLarge = errors.New("too large")
 	ErrInvalidTTL    = errors.New("invalid expiry")
 	ErrClockAhead    = errors.New("clock ahead")
+	ErrOverloaded    = errors.New("no memory left")
 	ErrMalformed     = errors.New("malformed")
 )
 

@@ -3,7 +3,7 @@ package engine
 import (
 	"container/heap"
 
-	"github.com/tochemey/gokv/merkle"
+	"github.com/tochemey/gokv/internal/slab"
 )
 
 // Expiry has two steps, so that it is exact and yet cheap. From ExpiresAt on
@@ -23,10 +23,10 @@ func (e *Engine) Sweep(now int64, budget int) int {
 	now = boundWall(now) // below neverDue
 	// Each call begins at another shard: a budget that is always used up
 	// would otherwise never reach the last ones.
-	first := int(e.sweepFrom.Add(1) % uint64(len(e.shards)))
+	first := int(e.sweepFrom.Add(1) % shardCount)
 	done := 0
-	for i := 0; i < len(e.shards) && done < budget; i++ {
-		s := &e.shards[(first+i)%len(e.shards)]
+	for i := 0; i < shardCount && done < budget; i++ {
+		s := &e.shards[(first+i)%shardCount]
 		for done < budget && s.nextDue.Load() <= now {
 			done += e.sweepShard(s, now, min(budget-done, sweepBatch))
 		}
@@ -35,95 +35,117 @@ func (e *Engine) Sweep(now int64, budget int) int {
 }
 
 func (e *Engine) sweepShard(s *shard, now int64, budget int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.w.Lock()
+	defer s.w.Unlock()
+	due := e.dueOf(s)
 	done := 0
-	for ; done < budget && s.due.next() <= now; done++ {
-		r := s.due.first()
-		s.due.remove(r)
-		if r.stage == stageLive {
-			r.stage = stageExpired
-			s.index.Delete(r.Key)
-			s.due.push(r)
+	for ; done < budget && due.next() <= now; done++ {
+		ref := due.refs[0]
+		r := e.slab.at(ref)
+		if r.stage() == stageLive {
+			s.mu.Lock()
+			r.setStage(stageExpired)
+			s.mu.Unlock()
+			s.live--
+			e.unlist(r.key())
+			heap.Fix(due, 0)
 		} else {
-			s.reapLocked(e.tree, r)
+			due.remove(r)
+			e.reapLocked(s, ref, r)
 		}
 	}
-	s.nextDue.Store(s.due.next())
+	s.nextDue.Store(due.next())
 	return done
 }
 
-// reapLocked drops the value of an expired entry. Readers may still hold the
-// entry, so it is replaced by one of the same digest. s.mu must be held.
-func (s *shard) reapLocked(tree *merkle.Tree[*record], old *record) {
-	r := newRecord(old.Entry)
-	r.Value, r.reaped = nil, true
-	r.pos, r.digest, r.stage = old.pos, old.digest, stageDead
-	tree.Replace(r.pos, old, r, old.digest, r.digest)
-	s.records[r.Key] = r
-	s.bytes -= len(old.Value)
-}
-
-// dueHeap orders records by when their next step is due. Each knows its place,
-// so that overwriting a key with an expiry a thousand times leaves one.
-type dueHeap struct {
-	records []*record
-	grace   int64
-}
-
-// at is when r's next step is due.
-func (h *dueHeap) at(r *record) int64 {
-	if r.stage == stageLive {
-		return r.ExpiresAt
+// reapLocked drops the value of an expired entry. s.w must be held.
+func (e *Engine) reapLocked(s *shard, ref slab.Ref, r record) {
+	ent := r.entry()
+	ent.Key = r.keyView()
+	s.bytes -= len(ent.Value)
+	ent.Value, ent.reaped = nil, true
+	is := e.slab.store(&ent, stageDead, r.digest())
+	if is == 0 { // no memory, of all times: the value goes where it stands
+		s.mu.Lock()
+		r.write(&ent, stageDead, r.digest(), false)
+		s.mu.Unlock()
+		return
 	}
-	return r.ExpiresAt + h.grace
+	slot, _, _ := s.find(e.slab, e.keyed.Load().hasher.Position(ent.Key), ent.Key)
+	s.mu.Lock()
+	s.table.refs[slot] = is
+	s.mu.Unlock()
+	e.slab.Free(ref)
+}
+
+// dueHeap orders the records of a shard that have an expiry and a value by when
+// their next step is due. Each knows its place, so that overwriting a key with
+// an expiry a thousand times leaves one.
+type dueHeap struct {
+	refs  []slab.Ref
+	slab  records
+	grace int64
+}
+
+// dueOf is the shard's heap, told where the records are. s.w must be held.
+func (e *Engine) dueOf(s *shard) *dueHeap {
+	s.due.slab, s.due.grace = e.slab, e.grace
+	return &s.due
+}
+
+// at is when a record's next step is due.
+func (h *dueHeap) at(ref slab.Ref) int64 {
+	r := h.slab.at(ref)
+	if r.stage() == stageLive {
+		return r.expiresAt()
+	}
+	return r.expiresAt() + h.grace
 }
 
 // next is when the first step is due, neverDue when there is none.
 func (h *dueHeap) next() int64 {
-	if len(h.records) == 0 {
+	if len(h.refs) == 0 {
 		return neverDue
 	}
-	return h.at(h.records[0])
+	return h.at(h.refs[0])
 }
 
-func (h *dueHeap) first() *record { return h.records[0] }
-
-func (h *dueHeap) push(r *record) { heap.Push((*dueOrder)(h), r) }
+// add puts a record in. It is heap.Push without what boxing a number costs.
+func (h *dueHeap) add(ref slab.Ref) {
+	last := len(h.refs)
+	h.refs = append(h.refs, ref)
+	h.slab.at(ref).setPlace(last)
+	heap.Fix(h, last)
+}
 
 // remove takes r out, if it is in.
-func (h *dueHeap) remove(r *record) {
-	if r.heapIndex >= 0 {
-		heap.Remove((*dueOrder)(h), int(r.heapIndex))
+func (h *dueHeap) remove(r record) {
+	if i := r.place(); i >= 0 {
+		heap.Remove(h, i)
 	}
 }
 
-// dueOrder is dueHeap as package heap wants it.
-type dueOrder dueHeap
+// The methods of heap.Interface.
 
-func (h *dueOrder) Len() int { return len(h.records) }
+func (h *dueHeap) Len() int { return len(h.refs) }
 
-func (h *dueOrder) Less(i, j int) bool {
-	d := (*dueHeap)(h)
-	return d.at(h.records[i]) < d.at(h.records[j])
+func (h *dueHeap) Less(i, j int) bool { return h.at(h.refs[i]) < h.at(h.refs[j]) }
+
+func (h *dueHeap) Swap(i, j int) {
+	h.refs[i], h.refs[j] = h.refs[j], h.refs[i]
+	h.slab.at(h.refs[i]).setPlace(i)
+	h.slab.at(h.refs[j]).setPlace(j)
 }
 
-func (h *dueOrder) Swap(i, j int) {
-	h.records[i], h.records[j] = h.records[j], h.records[i]
-	h.records[i].heapIndex, h.records[j].heapIndex = int32(i), int32(j)
-}
+func (h *dueHeap) Push(x any) { h.add(x.(slab.Ref)) }
 
-func (h *dueOrder) Push(x any) {
-	r := x.(*record)
-	r.heapIndex = int32(len(h.records))
-	h.records = append(h.records, r)
-}
-
-func (h *dueOrder) Pop() any {
-	last := len(h.records) - 1
-	r := h.records[last]
-	h.records[last] = nil
-	h.records = h.records[:last]
-	r.heapIndex = -1
-	return r
+func (h *dueHeap) Pop() any {
+	last := len(h.refs) - 1
+	ref := h.refs[last]
+	h.refs = h.refs[:last]
+	h.slab.at(ref).setPlace(-1)
+	if keep := cap(h.refs); keep > 16 && last < keep/4 {
+		h.refs = append(make([]slab.Ref, 0, keep/2), h.refs...)
+	}
+	return nil
 }

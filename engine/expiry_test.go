@@ -23,9 +23,9 @@ func TestExpiryIsExact(t *testing.T) {
 		requireAbsent(t, e, wall+last+1, key)
 	}
 	requireAbsent(t, e, wall, "past")
-	page, _ := e.List(wall+1, "", "", 0)
+	page, _ := e.List(wall+1, ListOptions{})
 	require.Len(t, page, 3, "a list is as exact, before any sweep")
-	page, _ = e.List(wall+1500, "", "", 0)
+	page, _ = e.List(wall+1500, ListOptions{})
 	require.Empty(t, page)
 }
 
@@ -138,21 +138,22 @@ func TestAKeySeenExpiredStaysSoWhenTheWallClockIsSetBack(t *testing.T) {
 	mustPut(t, e, wall, "k", "v", PutOptions{TTL: time.Second})
 	require.Equal(t, 1, e.Sweep(wall+1000, 100))
 	requireAbsent(t, e, wall, "k")
-	page, _ := e.List(wall, "", "", 0)
+	page, _ := e.List(wall, ListOptions{})
 	require.Empty(t, page)
 	require.Zero(t, mustPut(t, e, wall, "k", "new", PutOptions{KeepTTL: true}).ExpiresAt)
 	requireValue(t, e, wall, "k", "new")
 }
 
 func TestOverwritingAnExpiringKeyLeavesOneThingToSweep(t *testing.T) {
-	e := newEngine(t, Config{Shards: 1})
+	e := newEngine(t, Config{})
 	for range 100 {
 		mustPut(t, e, wall, "k", "v", PutOptions{TTL: time.Hour})
 	}
-	require.Len(t, e.shards[0].due.records, 1)
+	s := e.shardOfKey("k")
+	require.Len(t, s.due.refs, 1)
 	mustPut(t, e, wall, "k", "v", PutOptions{})
-	require.Empty(t, e.shards[0].due.records)
-	require.Equal(t, int64(neverDue), e.shards[0].nextDue.Load())
+	require.Empty(t, s.due.refs)
+	require.Equal(t, int64(neverDue), s.nextDue.Load())
 }
 
 func TestAReapedEntryTravelsWithoutItsValueAndStaysAbsent(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // Everything at once, on few keys. The race detector looks on; at the end the
 // indexes agree, and what readers were given has not changed.
 func TestEverythingMayHappenAtOnce(t *testing.T) {
-	e := newEngine(t, Config{Shards: 4})
+	e := newEngine(t, Config{})
 	const rounds = 400
 	var wg sync.WaitGroup
 	var failures sync.Map
@@ -60,11 +60,11 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 		return nil
 	})
 	each("read", func(_ *rand.Rand, now int64, key string) error {
-		ent, err := e.Get(now, key)
+		ent, err := e.Get(now, key, nil)
 		if err == nil && (ent.Key != key || Checksum(ent.Value) != ent.Checksum) {
 			return fmt.Errorf("%s: got %v", key, ent)
 		}
-		page, _ := e.List(now, "key", "", 5)
+		page, _ := e.List(now, ListOptions{Prefix: "key", Limit: 5})
 		for i := 1; i < len(page); i++ {
 			if page[i-1].Key >= page[i].Key {
 				return fmt.Errorf("%s after %s", page[i].Key, page[i-1].Key)

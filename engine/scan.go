@@ -1,128 +1,188 @@
 package engine
 
 import (
-	"container/heap"
-	"strings"
+	"bytes"
+	"unsafe"
+
+	"github.com/tochemey/gokv/internal/reftree"
+	"github.com/tochemey/gokv/internal/slab"
 )
 
-// List returns the entries that are live at now, whose key begins with prefix
-// and comes after after, in the order of the keys' bytes: the first limit of
-// them (0: all), and whether there are more. To go on, pass the last key as
-// after. A key that is there from the first page to the last is listed once;
-// one that comes or goes meanwhile may be listed or not.
-func (e *Engine) List(now int64, prefix, after string, limit int) (page []*Entry, more bool) {
-	m := e.newMerger(now, prefix, after, limit)
-	for m.Len() > 0 {
-		if limit > 0 && len(page) == limit {
-			return page, true
-		}
-		page = append(page, m.next())
-	}
-	return page, false
-}
-
-// merger merges what the shards list, each in order, into one order. It is a
-// heap of the cursors that have something left, the lowest key first.
-type merger struct {
-	now    int64
-	prefix string
-	batch  int // entries to fetch from a shard at a time
-	heap   []*cursor
-}
-
-// cursor is the place in one shard's list.
-type cursor struct {
-	shard   *shard
-	fetched []*Entry // not yet handed out, never empty in the heap
-	room    []*Entry // what fetched is the tail of, for the next batch
-	last    string   // the last key fetched
-	drained bool     // nothing follows fetched
-}
-
+// Writers wait for a scan while it takes down so many entries or so many bytes,
+// whichever comes first, but for one entry at least.
 const (
-	minScanBatch = 4
-	maxScanBatch = 256
+	viewEntries = 4096
+	viewBytes   = 1 << 20
 )
 
-func (e *Engine) newMerger(now int64, prefix, after string, limit int) *merger {
-	batch := maxScanBatch
-	if limit > 0 {
-		// Hashing spreads the keys evenly: one more than an even share
-		// seldom needs a second visit.
-		batch = min(max(limit/len(e.shards)+1, minScanBatch), maxScanBatch)
-	}
-	m := &merger{now: now, prefix: prefix, batch: batch}
-	cursors := make([]cursor, len(e.shards))
-	for i := range cursors {
-		c := &cursors[i]
-		c.shard, c.last = &e.shards[i], after
-		if m.fetch(c); len(c.fetched) > 0 {
-			m.heap = append(m.heap, c)
-		}
-	}
-	heap.Init(m)
-	return m
+// ListOptions say what List lists.
+type ListOptions struct {
+	Prefix   string // keys that begin with it
+	After    string // keys that come after it: the last one of the page before
+	Limit    int    // entries in the page; 0: no limit
+	MaxBytes int    // of keys and values in the page, the first entry aside; 0: no limit
+	KeysOnly bool   // entries without their values
 }
 
-// next takes the lowest entry out.
-func (m *merger) next() *Entry {
-	c := m.heap[0]
-	ent := c.fetched[0]
-	c.fetched = c.fetched[1:]
-	if len(c.fetched) == 0 {
-		m.fetch(c)
+// List returns the entries that are live at now, whose key begins with the
+// prefix and comes after After, in the order of the keys' bytes: a page within
+// the limits, and whether there are more. To go on, pass the page's last key as
+// After.
+//
+// A page of up to 4,096 entries and 1 MiB shows the store as it was at one
+// instant; a larger one consists of several such views. A key that is there
+// from the first page to the last is listed once; one that comes or goes
+// meanwhile may be listed or not. Writers wait while a view is taken, readers
+// never.
+func (e *Engine) List(now int64, o ListOptions) (page []Entry, more bool) {
+	left := o.MaxBytes
+	for {
+		v := view{e: e, now: now, o: o, entries: viewEntries, bytes: viewBytes}
+		if o.Limit > 0 {
+			v.entries = min(v.entries, o.Limit-len(page))
+		}
+		if o.MaxBytes > 0 {
+			v.bytes = min(v.bytes, left)
+		}
+		part, size, more := v.take(len(page) == 0 || o.MaxBytes <= 0)
+		page = append(page, part...)
+		left -= size
+		full := o.Limit > 0 && len(page) == o.Limit || o.MaxBytes > 0 && (left <= 0 || len(part) == 0)
+		if !more || full {
+			return page, more
+		}
+		if len(part) > 0 {
+			o.After = part[len(part)-1].Key
+		}
 	}
-	if len(c.fetched) == 0 {
-		heap.Pop(m)
-	} else {
-		heap.Fix(m, 0)
-	}
-	return ent
 }
 
-// fetch gets the next batch of the cursor's shard.
-func (m *merger) fetch(c *cursor) {
-	if c.drained {
-		return
-	}
-	c.fetched = c.room[:0]
-	c.shard.mu.RLock()
-	defer c.shard.mu.RUnlock()
-	c.drained = true
-	c.shard.index.Ascend(max(m.prefix, c.last), func(key string) bool {
-		if key <= c.last {
-			return true // the pivot itself
-		}
-		if !strings.HasPrefix(key, m.prefix) {
-			return false
-		}
-		if len(c.fetched) == m.batch {
-			c.drained = false
-			return false
-		}
-		c.last = key
-		if r := c.shard.records[key]; r.liveAt(m.now) {
-			c.fetched = append(c.fetched, &r.Entry)
-		}
-		return true
-	})
-	c.room = c.fetched
+// view is what a scan takes down at one instant.
+type view struct {
+	e       *Engine
+	now     int64
+	o       ListOptions
+	entries int // at most
+	bytes   int // at most, the first entry aside
+
+	heap []head // of the parts of the ordered index, the lowest key first
 }
 
-// The methods of heap.Interface.
+// head is what comes next in one part of the ordered index.
+type head struct {
+	key    []byte
+	ref    slab.Ref
+	cursor reftree.Cursor
+}
 
-func (m *merger) Len() int { return len(m.heap) }
+// take returns the view's entries, the bytes of their keys and values, and
+// whether others follow. The first entry may be larger than the limit in bytes
+// if atLeastOne says so.
+func (v *view) take(atLeastOne bool) (part []Entry, size int, more bool) {
+	e := v.e
+	e.lockAll()
+	defer e.unlockAll()
+	v.open()
+	var room [256]slab.Ref
+	refs := room[:0]
+	for ; len(v.heap) > 0; v.next() {
+		r := e.slab.at(v.heap[0].ref)
+		if !r.liveAt(v.now) {
+			continue
+		}
+		n := r.keyLen()
+		if !v.o.KeysOnly {
+			n += r.valueLen()
+		}
+		if len(refs) == v.entries || size+n > v.bytes && (len(refs) > 0 || !atLeastOne) {
+			more = true
+			break
+		}
+		refs = append(refs, v.heap[0].ref)
+		size += n
+	}
+	return v.copy(refs, size), size, more
+}
 
-func (m *merger) Less(i, j int) bool { return m.heap[i].fetched[0].Key < m.heap[j].fetched[0].Key }
+// copy takes the entries down. They share one piece of memory.
+func (v *view) copy(refs []slab.Ref, size int) []Entry {
+	if len(refs) == 0 {
+		return nil
+	}
+	part, arena := make([]Entry, len(refs)), make([]byte, 0, size)
+	for i, ref := range refs {
+		r := v.e.slab.at(ref)
+		ent := r.entry()
+		at := len(arena)
+		arena = append(arena, r.key()...)
+		// Nobody writes to the arena any more once a key is in it.
+		ent.Key = unsafe.String(&arena[at], len(arena)-at)
+		if v.o.KeysOnly {
+			ent.Value = nil
+		} else {
+			at = len(arena)
+			arena = append(arena, ent.Value...)
+			ent.Value = arena[at:len(arena):len(arena)]
+		}
+		part[i] = ent
+	}
+	return part
+}
 
-func (m *merger) Swap(i, j int) { m.heap[i], m.heap[j] = m.heap[j], m.heap[i] }
+// open finds where the view begins in each part of the index. Every shard must
+// be locked.
+func (v *view) open() {
+	from, inclusive := []byte(v.o.Prefix), true
+	if v.o.After >= v.o.Prefix {
+		from, inclusive = []byte(v.o.After), v.o.After == ""
+	}
+	v.heap = make([]head, 0, orderCount)
+	for i := range v.e.orders {
+		h := head{cursor: v.e.orders[i].tree.Seek(from, inclusive)}
+		if v.advance(&h) {
+			v.heap = append(v.heap, h)
+		}
+	}
+	for i := len(v.heap)/2 - 1; i >= 0; i-- {
+		v.down(i)
+	}
+}
 
-func (m *merger) Push(x any) { m.heap = append(m.heap, x.(*cursor)) }
+// next goes on to the next key.
+func (v *view) next() {
+	if !v.advance(&v.heap[0]) {
+		last := len(v.heap) - 1
+		v.heap[0] = v.heap[last]
+		v.heap = v.heap[:last]
+	}
+	v.down(0)
+}
 
-func (m *merger) Pop() any {
-	last := len(m.heap) - 1
-	c := m.heap[last]
-	m.heap[last] = nil
-	m.heap = m.heap[:last]
-	return c
+// advance moves a head on, and reports whether there is still something.
+func (v *view) advance(h *head) bool {
+	ref, ok := h.cursor.Next()
+	if !ok {
+		return false
+	}
+	h.ref = slab.Ref(ref)
+	h.key = v.e.slab.at(h.ref).key()
+	return len(h.key) >= len(v.o.Prefix) && string(h.key[:len(v.o.Prefix)]) == v.o.Prefix
+}
+
+// down lets the i-th head sink to where it belongs.
+func (v *view) down(i int) {
+	for {
+		least := 2*i + 1
+		if least >= len(v.heap) {
+			return
+		}
+		if right := least + 1; right < len(v.heap) && bytes.Compare(v.heap[right].key, v.heap[least].key) < 0 {
+			least = right
+		}
+		if bytes.Compare(v.heap[i].key, v.heap[least].key) <= 0 {
+			return
+		}
+		v.heap[i], v.heap[least] = v.heap[least], v.heap[i]
+		i = least
+	}
 }

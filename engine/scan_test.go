@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func keysOf(page []*Entry) []string {
+func keysOf(page []Entry) []string {
 	keys := make([]string, len(page))
 	for i, e := range page {
 		keys[i] = e.Key
@@ -23,7 +24,7 @@ func keysOf(page []*Entry) []string {
 func listAll(t require.TestingT, e *Engine, now int64, prefix string, limit int) []string {
 	var keys []string
 	for after := ""; ; {
-		page, more := e.List(now, prefix, after, limit)
+		page, more := e.List(now, ListOptions{Prefix: prefix, After: after, Limit: limit})
 		if more {
 			require.Len(t, page, limit)
 		}
@@ -35,9 +36,9 @@ func listAll(t require.TestingT, e *Engine, now int64, prefix string, limit int)
 	}
 }
 
-func TestListIsTheModelsSliceWhateverThePagesAndShards(t *testing.T) {
+func TestListIsTheModelsSliceWhateverThePages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := New(Config{Shards: rapid.SampledFrom([]int{1, 3, 64, 256}).Draw(t, "shards")})
+		e := New(Config{})
 		// Few letters, so that keys are each other's prefixes; bytes above
 		// 0x7f, so that the order is by byte.
 		key := rapid.StringOfN(rapid.RuneFrom([]rune("ab/é")), 1, 4, -1)
@@ -68,30 +69,96 @@ func TestListIsTheModelsSliceWhateverThePagesAndShards(t *testing.T) {
 		if wantMore {
 			wantPage = wantPage[:limit]
 		}
-		page, more := e.List(wall, prefix, after, limit)
+		page, more := e.List(wall, ListOptions{Prefix: prefix, After: after, Limit: limit})
 		require.Equal(t, wantPage, keysOf(page))
 		require.Equal(t, wantMore, more)
 		require.NoError(t, e.Check())
 	})
 }
 
-func TestListGoesBackToAShardAsOftenAsItTakes(t *testing.T) {
-	for _, shards := range []int{1, 4} {
-		e := newEngine(t, Config{Shards: shards})
-		var want []string
-		for i := range 3*maxScanBatch + 1 {
-			want = append(want, fmt.Sprintf("p/%05d", i))
-			mustPut(t, e, wall, want[i], "", PutOptions{})
-		}
-		mustPut(t, e, wall, "o", "", PutOptions{})
-		mustPut(t, e, wall, "q", "", PutOptions{})
-		for _, limit := range []int{1, 100, maxScanBatch, len(want), len(want) + 1} {
-			require.Equal(t, want, listAll(t, e, wall, "p/", limit))
-		}
-		page, more := e.List(wall, "p/", "", 0)
-		require.Equal(t, want, keysOf(page))
-		require.False(t, more)
+func TestAListConsistsOfAsManyViewsAsItTakes(t *testing.T) {
+	e := newEngine(t, Config{})
+	var want []string
+	for i := range 2*viewEntries + 1 {
+		want = append(want, fmt.Sprintf("p/%05d", i))
+		mustPut(t, e, wall, want[i], "", PutOptions{})
 	}
+	mustPut(t, e, wall, "o", "", PutOptions{})
+	mustPut(t, e, wall, "q", "", PutOptions{})
+	for _, limit := range []int{100, viewEntries - 1, viewEntries, len(want), len(want) + 1} {
+		require.Equal(t, want, listAll(t, e, wall, "p/", limit))
+	}
+	page, more := e.List(wall, ListOptions{Prefix: "p/"})
+	require.Equal(t, want, keysOf(page))
+	require.False(t, more)
+}
+
+func TestAPageKeepsToItsLimitInBytes(t *testing.T) {
+	e := newEngine(t, Config{})
+	large := strings.Repeat("v", 100<<10)
+	for i := range 30 {
+		mustPut(t, e, wall, fmt.Sprintf("%02d", i), large, PutOptions{})
+	}
+	each := len(large) + 2
+	for _, tc := range []struct{ limit, entries int }{
+		{1, 1}, {each, 1}, {each + 1, 1}, {2*each - 1, 1}, {2 * each, 2}, {25 * each, 25}, {30*each - 1, 29}, {30 * each, 30}, {0, 30},
+	} {
+		page, more := e.List(wall, ListOptions{MaxBytes: tc.limit})
+		require.Len(t, page, tc.entries, "%d bytes", tc.limit)
+		require.Equal(t, tc.entries < 30, more)
+		require.Equal(t, large, string(page[len(page)-1].Value))
+	}
+	page, more := e.List(wall, ListOptions{MaxBytes: 20, KeysOnly: true})
+	require.Len(t, page, 10, "values that are not asked for do not count")
+	require.True(t, more)
+	require.Nil(t, page[0].Value)
+}
+
+// A writer moves one value from key to key, under one key at a time: a view
+// that were no instant would now and then show both keys, or none.
+func TestAViewIsOneInstant(t *testing.T) {
+	e := newEngine(t, Config{})
+	const pairs = 50
+	put := func(now int64, i int, value string) {
+		_, err := e.Put(now, fmt.Sprintf("%03d", i), []byte(value), PutOptions{})
+		require.NoError(t, err)
+	}
+	for i := range pairs {
+		put(wall, i, "0")
+	}
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		// All keys are written in order, again and again: at each instant the
+		// values from the first key on do not rise, and differ by one at most.
+		for round := 1; ; round++ {
+			for i := range pairs {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				put(wall+int64(round), i, fmt.Sprint(round))
+			}
+		}
+	})
+	for range 300 {
+		page, _ := e.List(wall, ListOptions{})
+		require.Len(t, page, pairs)
+		first, last := number(t, page[0]), number(t, page[pairs-1])
+		require.LessOrEqual(t, first-last, 1)
+		for i := 1; i < pairs; i++ {
+			require.GreaterOrEqual(t, number(t, page[i-1]), number(t, page[i]))
+		}
+	}
+	close(stop)
+	writer.Wait()
+}
+
+func number(t *testing.T, ent Entry) int {
+	n, err := strconv.Atoi(string(ent.Value))
+	require.NoError(t, err)
+	return n
 }
 
 func TestListNeverSkipsOrRepeatsAKeyThatStays(t *testing.T) {

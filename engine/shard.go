@@ -5,64 +5,43 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tidwall/btree"
+	"github.com/tochemey/gokv/internal/reftree"
+	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
 
-// stage is where a record stands in its life. It only moves down this list:
-// once a node has seen a key expire it stays expired there, even if the wall
-// clock is set back.
-type stage uint8
-
 const (
-	stageLive    stage = iota // has a value, is in the ordered index
-	stageExpired              // has a value that nobody gets any more, waits to be reaped
-	stageDead                 // a tombstone or a reaped put
+	// shardBits are the first bits of a position, which choose its shard: a
+	// shard is a stripe of the digests.
+	shardBits  = 8
+	shardCount = 1 << shardBits
+
+	orderBits  = 4
+	orderCount = 1 << orderBits
 )
 
-// record is an entry and what the engine keeps beside it. A new write of a key
-// is a new record: the entry inside never changes, so that readers may keep it
-// without a lock.
-type record struct {
-	Entry
-
-	// Guarded by the shard's lock for the writing side, and by Engine.treeMu
-	// for rounds, which hold no shard's lock. Only a rekey changes them once
-	// the record is stored, and it holds both.
-	pos    uint64
-	digest merkle.Digest
-
-	// Guarded by the shard's lock.
-	heapIndex int32 // in shard.due; -1: nowhere
-	stage     stage
-}
-
-func newRecord(ent Entry) *record { return &record{Entry: ent, heapIndex: -1} }
-
-// item is the record as the hash tree sees it.
-func (r *record) item() merkle.Item {
-	return merkle.Item{Pos: r.pos, Digest: r.digest, Time: r.Version.Time, Instance: r.Version.Instance, Ref: r}
-}
-
-// liveAt reports whether readers get r. The shard's lock must be held; r may
-// be nil, for a key that nobody ever wrote.
-func (r *record) liveAt(now int64) bool {
-	return r != nil && r.stage == stageLive && r.LiveAt(now)
-}
-
-// shard holds the keys whose hash ends in the shard's number.
+// shard holds the keys whose positions begin with the shard's number.
+//
+// Two locks guard it. Whoever writes, scans, sweeps or serves a round holds w,
+// so that of these one goes on at a time; readers hold mu for reading, and a
+// writer holds mu besides w for the moment in which it changes what readers
+// see. So a reader never waits for a scan or a round.
 type shard struct {
-	// grace is how long after its expiry an entry keeps its value. Fixed.
-	grace int64
+	w  sync.Mutex
+	mu sync.RWMutex
 
-	mu      sync.RWMutex
-	records map[string]*record // every key ever written
-	index   btree.Set[string]  // the keys in stageLive, in order
-	due     dueHeap            // the puts with an expiry, soonest first, until they are reaped
-	bytes   int                // keys and values held, in records
+	// Read under w or mu, written under both; so are the records' bytes, their
+	// places in due aside, which are guarded by w alone.
+	table table
+
+	// Guarded by w.
+	stripe merkle.Stripe
+	due    dueHeap
+	live   int // records in stageLive
+	bytes  int // keys and values held
 
 	// nextDue is when the first of due is to be swept, so that a sweep need
-	// not lock a shard where nothing is. Written under mu.
+	// not lock a shard where nothing is. Written under w.
 	nextDue atomic.Int64
 
 	_ [64]byte // keeps neighbours' locks off one cache line
@@ -70,48 +49,60 @@ type shard struct {
 
 const neverDue = math.MaxInt64
 
-func (s *shard) init(grace int64) {
-	s.grace = grace
-	s.records = make(map[string]*record)
-	s.due.grace = grace
-	s.nextDue.Store(neverDue)
+// find is the slot of the record of a key, and the record; nil if there is
+// none. w or mu must be held.
+func (s *shard) find(slab records, pos uint64, key string) (slot int, ref slab.Ref, r record) {
+	t := &s.table
+	if len(t.refs) == 0 {
+		return -1, 0, nil
+	}
+	tag := tagOf(pos)
+	refs := t.refs
+	tags := t.tags[:len(refs)]
+	for i := t.home(tag); i < len(refs); i++ {
+		if refs[i] == 0 {
+			break
+		}
+		if tags[i] != tag {
+			continue
+		}
+		if r := slab.at(refs[i]); string(r.key()) == key {
+			return i, refs[i], r
+		}
+	}
+	return -1, 0, nil
 }
 
-// replaceLocked makes r what its key holds, in place of old, which may be nil.
-// The two agree on key and position, and r's digest is set. mu must be held.
-func (s *shard) replaceLocked(tree *merkle.Tree[*record], old, r *record, now int64) {
-	r.stage = initialStage(&r.Entry, now)
-	wasLive := false
-	if old == nil {
-		tree.Insert(r.pos, r, r.digest)
-	} else {
-		tree.Replace(r.pos, old, r, old.digest, r.digest)
-		wasLive = old.stage == stageLive
-		s.due.remove(old)
-		s.bytes -= old.size()
+// between calls visit with each record that may be at a position from first to
+// last, in no order. Tags alone are compared. w must be held.
+func (s *shard) between(first, last uint64, visit func(ref slab.Ref)) {
+	t := &s.table
+	if len(t.refs) == 0 {
+		return
 	}
-	s.records[r.Key] = r
-	s.bytes += r.size()
-	if r.ExpiresAt != 0 && r.stage != stageDead {
-		s.due.push(r)
+	low, high := tagOf(first), tagOf(last)
+	end := t.home(high)
+	for i := t.home(low); i < len(t.refs); i++ {
+		if t.refs[i] == 0 {
+			if i >= end {
+				return
+			}
+			continue
+		}
+		if tag := t.tags[i]; low <= tag && tag <= high {
+			visit(t.refs[i])
+		}
 	}
-	switch isLive := r.stage == stageLive; {
-	case isLive && !wasLive:
-		s.index.Insert(r.Key)
-	case wasLive && !isLive:
-		s.index.Delete(r.Key)
-	}
-	s.nextDue.Store(s.due.next())
 }
 
-func initialStage(ent *Entry, now int64) stage {
-	switch {
-	case ent.Kind == KindTombstone || ent.reaped:
-		return stageDead
-	case !ent.LiveAt(now):
-		return stageExpired
-	}
-	return stageLive
-}
+// order is a part of the ordered index: the live keys whose unkeyed hash ends
+// in the part's number. It does not follow from positions, so that another
+// digest key leaves it alone. Its lock is taken with a shard's w held, and
+// guards the tree against writers of other shards; a scan holds every shard's w
+// and so needs it not.
+type order struct {
+	mu   sync.Mutex
+	tree *reftree.Tree
 
-func (r *record) size() int { return len(r.Key) + len(r.Value) }
+	_ [64]byte
+}

@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 
+	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
 
@@ -14,7 +18,7 @@ type Source struct {
 
 	// Applied, if set before the first round, is called with each entry that
 	// a round brought and the engine took, and with its age in ms. No lock is
-	// held meanwhile.
+	// held meanwhile, and the entry is the callee's for the call alone.
 	Applied func(ent *Entry, lag int64)
 }
 
@@ -37,46 +41,154 @@ func (s *Source) Rekey(k merkle.Key) { s.engine.Rekey(k) }
 func (s *Source) Root() (merkle.Digest, uint64) { return s.engine.Root() }
 
 // Children sets out to the sixteen parts of r.
-func (s *Source) Children(r merkle.Range, out *[16]merkle.Node) {
+func (s *Source) Children(r merkle.Range, out *[merkle.Fanout]merkle.Node) {
+	*out = [merkle.Fanout]merkle.Node{}
 	e := s.engine
-	e.treeMu.RLock()
-	defer e.treeMu.RUnlock()
-	e.tree.Children(r, out)
+	switch {
+	case r.Depth >= merkle.MaxDepth:
+	case r.Depth < merkle.StripeDepth:
+		for i := shardOf(r.First()); i <= shardOf(r.Last()); i++ {
+			shard := &e.shards[i]
+			shard.w.Lock()
+			out[r.Index(firstOf(i))].Add(shard.stripe.Top())
+			shard.w.Unlock()
+		}
+	default:
+		shard := &e.shards[shardOf(r.First())]
+		shard.w.Lock()
+		defer shard.w.Unlock()
+		if shard.stripe.Parts(r, out) {
+			return
+		}
+		h := e.Hasher()
+		shard.between(r.First(), r.Last(), func(ref slab.Ref) {
+			rec := e.slab.at(ref)
+			if pos := h.Position(rec.keyView()); r.Contains(pos) {
+				out[r.Index(pos)].Add(merkle.Node{Digest: rec.digest(), Count: 1})
+			}
+		})
+	}
 }
 
-// Items appends the items of r from position from on, ascending, to dst: max
+// Items appends the items of r from position from on, ascending, to dst: limit
 // of them, or more when the last ones share a position, so that the next call
 // may begin behind it.
-func (s *Source) Items(r merkle.Range, from uint64, dst []merkle.Item, max int) []merkle.Item {
-	e := s.engine
-	e.treeMu.RLock()
-	defer e.treeMu.RUnlock()
-	return e.tree.Items(r, from, dst, max)
+func (s *Source) Items(r merkle.Range, from uint64, dst []merkle.Item, limit int) []merkle.Item {
+	if first := r.First(); from < first {
+		from = first
+	}
+	last := r.Last()
+	had := len(dst)
+	for from <= last && len(dst)-had < limit {
+		end := min(last, lastOf(shardOf(from)))
+		var more bool
+		from, dst, more = s.window(from, end, dst, had+limit)
+		if !more {
+			break
+		}
+	}
+	return dst
 }
 
-// AppendEntry appends the wire form of the entry that an item's key has by
-// now: it may have been overwritten since the item was listed. What a write
-// replaced does not travel in rounds.
+// window appends the items from position from to last, which are of one shard,
+// until dst holds full of them, those of one position together. It returns
+// where to go on, if that is possible.
+func (s *Source) window(from, last uint64, dst []merkle.Item, full int) (next uint64, _ []merkle.Item, more bool) {
+	e := s.engine
+	shard := &e.shards[shardOf(from)]
+	shard.w.Lock()
+	defer shard.w.Unlock()
+	h := e.Hasher()
+	for from <= last && len(dst) < full {
+		// A part of the positions that holds about as many items as are
+		// wanted, and a whole number of tags.
+		end := last
+		if used := uint64(shard.table.used); used > 0 {
+			step := uint64(full-len(dst)+minWindow) * (math.MaxUint64 >> shardBits / used)
+			if up := from + step | tagMask; up > from && up < last {
+				end = up
+			}
+		}
+		at := len(dst)
+		shard.between(from, end, func(ref slab.Ref) {
+			rec := e.slab.at(ref)
+			pos := h.Position(rec.keyView())
+			if pos < from || pos > end {
+				return
+			}
+			v := rec.version()
+			dst = append(dst, merkle.Item{Pos: pos, Digest: rec.digest(), Time: v.Time, Instance: v.Instance})
+		})
+		found := dst[at:]
+		slices.SortFunc(found, func(a, b merkle.Item) int {
+			return cmp.Or(cmp.Compare(a.Pos, b.Pos), cmp.Compare(a.Digest.Hi, b.Digest.Hi), cmp.Compare(a.Digest.Lo, b.Digest.Lo))
+		})
+		if len(dst) > full {
+			cut := full
+			for cut < len(dst) && dst[cut].Pos == dst[cut-1].Pos {
+				cut++
+			}
+			dst = dst[:cut]
+		}
+		if end == math.MaxUint64 {
+			return 0, dst, false
+		}
+		from = end + 1
+	}
+	return from, dst, true
+}
+
+const (
+	// minWindow is how many more items than wanted a window is made for, so
+	// that one seldom needs a second one.
+	minWindow = 8
+	// tagMask are the bits of a position that its tag has not.
+	tagMask = uint64(math.MaxUint64) >> (shardBits + 16)
+)
+
+func shardOf(pos uint64) int { return int(pos >> (64 - shardBits)) }
+func firstOf(i int) uint64   { return uint64(i) << (64 - shardBits) }
+func lastOf(i int) uint64    { return firstOf(i) | math.MaxUint64>>shardBits }
+
+// AppendEntry appends the wire form of the entry that stands at an item's
+// position by now: it may have been overwritten since the item was listed. What
+// a write replaced does not travel in rounds.
 func (s *Source) AppendEntry(dst []byte, it merkle.Item) []byte {
-	listed := it.Ref.(*record)
-	shard := s.engine.shardOf(listed.Key)
-	shard.mu.RLock()
-	r := shard.records[listed.Key]
-	shard.mu.RUnlock()
-	return appendEntry(dst, &r.Entry, false)
+	e := s.engine
+	shard := &e.shards[shardOf(it.Pos)]
+	shard.w.Lock()
+	defer shard.w.Unlock()
+	h := e.Hasher()
+	var found record
+	shard.between(it.Pos, it.Pos, func(ref slab.Ref) {
+		r := e.slab.at(ref)
+		if h.Position(r.keyView()) != it.Pos {
+			return
+		}
+		// Of several keys at one position, the entry that was listed.
+		if found == nil || r.digest() == it.Digest {
+			found = r
+		}
+	})
+	if found == nil {
+		return dst // a rekey moved it
+	}
+	ent := found.entry()
+	ent.Key = found.keyView()
+	return appendEntry(dst, &ent, false)
 }
 
 // Apply merges one entry in its wire form. One that this node cannot take, its
 // value being over the limit for instance, is Refused; the error is for bytes
 // that are no entry.
 func (s *Source) Apply(entry []byte) (merkle.Outcome, error) {
-	r := newRecord(Entry{})
-	if err := parseEntry(&r.Entry, entry, 0); err != nil {
+	var ent Entry
+	if err := parseEntry(&ent, entry, 0); err != nil {
 		return merkle.Refused, fmt.Errorf("parse entry: %w", err)
 	}
-	outcome, lag := s.engine.apply(s.now(), r)
+	outcome, lag := s.engine.Apply(s.now(), &ent)
 	if outcome == merkle.Applied && s.Applied != nil {
-		s.Applied(&r.Entry, lag)
+		s.Applied(&ent, lag)
 	}
 	return outcome, nil
 }

@@ -30,7 +30,7 @@ func send(t require.TestingT, from, to *Source, page int) {
 }
 
 func TestASourceCarriesEverythingToAnEmptyEngine(t *testing.T) {
-	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2, Shards: 2})
+	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
 	for i := range 500 {
 		mustPut(t, a, wall, fmt.Sprint("k", i), strings.Repeat("v", i), PutOptions{})
 	}
@@ -42,12 +42,12 @@ func TestASourceCarriesEverythingToAnEmptyEngine(t *testing.T) {
 	a.Sweep(wall+5000, math.MaxInt) // values are gone
 	send(t, sourceOf(a, wall+5000), sourceOf(b, wall+5000), 7)
 	requireSameRoot(t, a, b)
-	fromA, _ := a.List(wall+5000, "", "", 0)
-	fromB, _ := b.List(wall+5000, "", "", 0)
+	fromA, _ := a.List(wall+5000, ListOptions{})
+	fromB, _ := b.List(wall+5000, ListOptions{})
 	require.Equal(t, len(fromA), len(fromB))
 	for i := range fromA {
 		require.Equal(t, fromA[i].Value, fromB[i].Value)
-		require.Zero(t, Compare(fromA[i], fromB[i]))
+		require.Zero(t, Compare(&fromA[i], &fromB[i]))
 	}
 	sa, sb := a.Stats(), b.Stats()
 	require.Equal(t, sa, sb)
@@ -107,7 +107,7 @@ func TestASourceReportsWhatARoundBrought(t *testing.T) {
 	src := sourceOf(e, wall)
 	var got []string
 	src.Applied = func(ent *Entry, lag int64) {
-		_, err := e.Get(wall, ent.Key) // no lock is held
+		_, err := e.Get(wall, ent.Key, nil) // no lock is held
 		require.NoError(t, err)
 		got = append(got, fmt.Sprintf("%s %d", ent.Key, lag))
 	}
@@ -131,7 +131,7 @@ func TestASourceJudgesAPeersReadings(t *testing.T) {
 
 func TestRekeyKeepsTheContentsAndTakesTheBetterKeyOnly(t *testing.T) {
 	better := merkle.Key{Created: 1, Secret: [16]byte{7}}
-	a, b := newEngine(t, Config{Shards: 4}), newEngine(t, Config{Key: better})
+	a, b := newEngine(t, Config{}), newEngine(t, Config{Key: better})
 	for i := range 300 {
 		key := fmt.Sprint(i)
 		ent := mustPut(t, a, wall, key, "v", PutOptions{TTL: time.Second})
@@ -188,7 +188,7 @@ func talk(t require.TestingT, a, b *Source, salt uint64) merkle.RoundStats {
 func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := New(Config{Instance: 1, Key: testKey})
-		b := New(Config{Instance: 2, Key: merkle.Key{Created: rapid.Uint64Range(999, 1001).Draw(t, "key")}, Shards: 2})
+		b := New(Config{Instance: 2, Key: merkle.Key{Created: rapid.Uint64Range(999, 1001).Draw(t, "key")}})
 		now := wall
 		for i := range rapid.IntRange(0, 200).Draw(t, "writes") {
 			e := rapid.SampledFrom([]*Engine{a, b}).Draw(t, "node")
@@ -211,11 +211,11 @@ func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
 		}
 		require.Equal(t, a.Key(), b.Key())
 		requireSameRoot(t, a, b)
-		fromA, _ := a.List(now+2000, "", "", 0)
-		fromB, _ := b.List(now+2000, "", "", 0)
+		fromA, _ := a.List(now+2000, ListOptions{})
+		fromB, _ := b.List(now+2000, ListOptions{})
 		require.Len(t, fromB, len(fromA))
 		for i := range fromA {
-			require.Zero(t, Compare(fromA[i], fromB[i]))
+			require.Zero(t, Compare(&fromA[i], &fromB[i]))
 			require.Equal(t, fromA[i].Value, fromB[i].Value)
 		}
 		require.NoError(t, a.Check())

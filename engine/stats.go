@@ -21,12 +21,38 @@ func (e *Engine) Stats() Stats {
 	}
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.mu.RLock()
-		live := s.index.Len()
-		st.Entries += uint64(live)
-		st.Tombstones += uint64(len(s.records) - live)
+		s.w.Lock()
+		st.Entries += uint64(s.live)
+		st.Tombstones += uint64(s.table.used - s.live)
 		st.EntryBytes += uint64(s.bytes)
-		s.mu.RUnlock()
+		s.w.Unlock()
 	}
 	return st
+}
+
+// Memory is what an engine's contents take, in bytes.
+type Memory struct {
+	Records uint64 // the slab's pages, their free slots included
+	Index   uint64 // tables, ordered index, digests, heaps
+}
+
+// Total is all of it.
+func (m Memory) Total() uint64 { return m.Records + m.Index }
+
+// Memory looks at each shard in turn.
+func (e *Engine) Memory() Memory {
+	m := Memory{Records: uint64(e.slab.Stats().Mapped)}
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.w.Lock()
+		m.Index += uint64(s.table.bytes() + s.stripe.Bytes() + 4*cap(s.due.refs))
+		s.w.Unlock()
+	}
+	for i := range e.orders {
+		o := &e.orders[i]
+		o.mu.Lock()
+		m.Index += uint64(o.tree.Bytes())
+		o.mu.Unlock()
+	}
+	return m
 }

@@ -160,6 +160,9 @@ func (t *Tree[E]) stripesOf(r Range, visit func(i int, s *stripe[E])) {
 	}
 }
 
+// Add takes in the entries of another range.
+func (n *Node) Add(o Node) { n.add(o.Digest, o.Count) }
+
 func (n *Node) add(d Digest, count uint64) {
 	n.Digest = n.Digest.Add(d)
 	n.Count += count

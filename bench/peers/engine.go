@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tochemey/gokv/engine"
@@ -20,8 +21,8 @@ func newGokv() *engine.Engine {
 
 func now() int64 { return time.Now().UnixMilli() }
 
-func (s engineStore) get(key string) ([]byte, bool) {
-	ent, err := s.e.Get(now(), key)
+func (s engineStore) get(key string, room []byte) ([]byte, bool) {
+	ent, err := s.e.Get(now(), key, room)
 	if err != nil {
 		return nil, false
 	}
@@ -29,8 +30,16 @@ func (s engineStore) get(key string) ([]byte, bool) {
 }
 
 func (s engineStore) put(key string, value []byte) {
-	if _, err := s.e.Put(now(), key, value, engine.PutOptions{}); err != nil {
-		panic(err) // the keys, values and clock are ours
+	// As a node does: whoever is put aside after reading the time for longer
+	// than the allowed skew reads it again.
+	for {
+		_, err := s.e.Put(now(), key, value, engine.PutOptions{})
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, engine.ErrClockAhead) {
+			panic(err) // the keys, values and clock are ours
+		}
 	}
 }
 
@@ -39,3 +48,5 @@ func (s engineStore) remove(key string) {
 		panic(err)
 	}
 }
+
+func (s engineStore) offHeap() int { return int(s.e.Memory().Records) }

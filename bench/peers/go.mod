@@ -12,7 +12,6 @@ require (
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dchest/siphash v1.2.3 // indirect
-	github.com/tidwall/btree v1.8.2 // indirect
 )
 
 replace github.com/tochemey/gokv => ../..

@@ -28,7 +28,7 @@ func measureLife(keys, valueBytes int) ([]figure, error) {
 	}
 	began, listed, after := time.Now(), 0, ""
 	for {
-		page, more := e.List(now(), "", after, 1000)
+		page, more := e.List(now(), engine.ListOptions{After: after, Limit: 1000})
 		listed += len(page)
 		if !more {
 			break
@@ -79,11 +79,12 @@ func expireAll(e *engine.Engine, keys []string, value []byte) (float64, error) {
 		}
 	}()
 	random := rand.New(rand.NewPCG(1, 2))
+	room := make([]byte, 0, len(value))
 	var samples []time.Duration
 	for now() < began+lifetime.Milliseconds()+2000 {
 		key := keys[random.IntN(len(keys))]
 		t := time.Now()
-		_, _ = e.Get(now(), key)
+		_, _ = e.Get(now(), key, room)
 		samples = append(samples, time.Since(t))
 	}
 	close(stop)

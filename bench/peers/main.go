@@ -32,8 +32,8 @@ func run(args []string) error {
 	if err := set.Parse(args[1:]); err != nil {
 		return err
 	}
-	if *keys < 1000 || *value < 0 || *rounds < 1 {
-		return fmt.Errorf("at least 1,000 keys and one round, and no negative size")
+	if *keys < 1000 || *value < 1 || *rounds < 1 {
+		return fmt.Errorf("at least 1,000 keys, one round and values of a byte")
 	}
 	switch args[0] {
 	case "engine":

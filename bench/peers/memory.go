@@ -14,7 +14,7 @@ import (
 
 // footprint is what a store of some entries takes, in a process of its own.
 type footprint struct {
-	Heap        int // bytes of the heap's live objects, after a collection
+	Heap        int // bytes of the heap's live objects, after a collection, and what is held outside of it
 	Resident    int // bytes of the process
 	Overwritten int // resident after each key has been overwritten ten times
 	Deleted     int // heap after all have been deleted
@@ -27,13 +27,13 @@ func measureFootprint(name string, keys, valueBytes int) (footprint, error) {
 	if err != nil {
 		return footprint{}, err
 	}
-	f := footprint{Empty: heap()}
+	f := footprint{Empty: heap() + s.offHeap()}
 	value := make([]byte, valueBytes)
 	// No list of keys: it would count.
 	for i := range keys {
 		s.put(keyAt(i, keys), value)
 	}
-	f.Heap = heap()
+	f.Heap = heap() + s.offHeap()
 	if f.Resident, err = resident(); err != nil {
 		return f, err
 	}
@@ -48,7 +48,7 @@ func measureFootprint(name string, keys, valueBytes int) (footprint, error) {
 	for i := range keys {
 		s.remove(keyAt(i, keys))
 	}
-	f.Deleted = heap()
+	f.Deleted = heap() + s.offHeap()
 	runtime.KeepAlive(s)
 	return f, nil
 }

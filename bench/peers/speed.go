@@ -29,11 +29,16 @@ func measureSpeed(o speedOptions) []figure {
 	for range o.rounds {
 		for i, s := range stores {
 			runtime.GC() // each pays for its own garbage
-			gets[i] = append(gets[i], perOperation(o.turn, keys, func(key string) { s.get(key) }))
+			gets[i] = append(gets[i], perOperation(o.turn, keys, func(key string, room []byte) {
+				// Whoever gets a value looks at it, wherever it is.
+				if v, ok := s.get(key, room); !ok || v[0] != v[len(v)-1] {
+					panic("a value is missing or torn")
+				}
+			}))
 		}
 		for i, s := range stores {
 			runtime.GC()
-			puts[i] = append(puts[i], perOperation(o.turn, keys, func(key string) { s.put(key, value) }))
+			puts[i] = append(puts[i], perOperation(o.turn, keys, func(key string, _ []byte) { s.put(key, value) }))
 		}
 	}
 	var figures []figure
@@ -51,7 +56,7 @@ func measureSpeed(o speedOptions) []figure {
 
 // perOperation is how long one operation takes on one core, in ns, when all cores
 // do nothing else for about a turn.
-func perOperation(turn time.Duration, keys []string, do func(key string)) float64 {
+func perOperation(turn time.Duration, keys []string, do func(key string, room []byte)) float64 {
 	const batch = 1024
 	workers := runtime.GOMAXPROCS(0)
 	var wg sync.WaitGroup
@@ -60,9 +65,10 @@ func perOperation(turn time.Duration, keys []string, do func(key string)) float6
 	for w := range workers {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(w), uint64(began.UnixNano())))
+			room := make([]byte, 0, 1<<10)
 			for time.Since(began) < turn {
 				for range batch {
-					do(keys[random.IntN(len(keys))])
+					do(keys[random.IntN(len(keys))], room)
 				}
 				done[w] += batch
 			}

@@ -8,9 +8,12 @@ import (
 // store is a contender. Each copies the value that it is given, as callers reuse
 // theirs. All methods are safe for concurrent use.
 type store interface {
-	get(key string) ([]byte, bool)
+	// get returns the value: its own, which nobody changes, or a copy in room.
+	get(key string, room []byte) ([]byte, bool)
 	put(key string, value []byte)
 	remove(key string)
+	// offHeap is the memory that it holds outside of Go's heap, in bytes.
+	offHeap() int
 }
 
 // contenders by name, gokv first.

@@ -51,26 +51,27 @@ func (c *cluster) perform(o op) {
 // write does one write, and records it as acknowledged.
 func (n *node) write(o op) {
 	now := n.wall()
-	var e *engine.Entry
+	var w engine.Entry
 	var err error
 	switch o.kind {
 	case opPut:
-		e, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{})
+		w, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{})
 	case opPutTTL:
-		e, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{TTL: o.ttl})
+		w, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{TTL: o.ttl})
 	case opPutKeepTTL:
-		e, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{KeepTTL: true})
+		w, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{KeepTTL: true})
 	case opDelete:
-		e, _, err = n.engine.Delete(now, o.key)
+		w, _, err = n.engine.Delete(now, o.key)
 	case opTouch:
-		e, err = n.engine.Touch(now, o.key, engine.PutOptions{TTL: o.ttl})
+		w, err = n.engine.Touch(now, o.key, engine.PutOptions{TTL: o.ttl})
 	case opPersist:
-		e, err = n.engine.Persist(now, o.key)
+		w, err = n.engine.Persist(now, o.key)
 	}
 	if errors.Is(err, engine.ErrNotFound) {
 		n.c.count("ops: nothing to touch")
 		return
 	}
+	e := &w
 	if err == nil {
 		err = n.checkWrite(o, now, e)
 	}

@@ -111,7 +111,7 @@ func (c *cluster) checkKey(n *node, key string) error {
 // checkRead compares what a reader gets with the write that is held.
 func (c *cluster) checkRead(n *node, key string, w write) error {
 	now := n.wall()
-	e, err := n.engine.Get(now, key)
+	e, err := n.engine.Get(now, key, nil)
 	switch live := w.liveAt(now); {
 	case !live && err == nil:
 		return fmt.Errorf("%s: %q is served as %q though deleted or expired", n.host.name, key, e.Value)

@@ -93,7 +93,7 @@ func (c *cluster) boot(h *host, alone bool) {
 	for i := range key.Secret {
 		key.Secret[i] = byte(n.rand.Uint32())
 	}
-	n.engine = engine.New(engine.Config{Instance: n.instance, Key: key, Shards: 4})
+	n.engine = engine.New(engine.Config{Instance: n.instance, Key: key})
 	n.source = source{n.engine.Source(n.wall), n}
 
 	var err error

@@ -209,8 +209,8 @@ func (c *cluster) wantExport(survives map[string]engine.Version, now int64) []ex
 func (n *node) checkExport(want []exported, now int64) error {
 	after, more := "", true
 	for more {
-		var page []*engine.Entry
-		page, more = n.engine.List(now, "", after, 16)
+		var page []engine.Entry
+		page, more = n.engine.List(now, engine.ListOptions{After: after, Limit: 16})
 		for _, e := range page {
 			if len(want) == 0 {
 				return fmt.Errorf("the export has %q, which is deleted, expired or lost", e.Key)
