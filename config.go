@@ -84,6 +84,9 @@ type Config struct {
 	// MaxClockSkew is how far ahead of the wall clock a version may be.
 	// 10 ms to 1 min, default 500 ms.
 	MaxClockSkew time.Duration
+	// TombstoneGrace is for how long deleted and expired entries wait for a
+	// member that is believed dead. Default 10m, 1s to 10000h.
+	TombstoneGrace time.Duration
 
 	// Insecure allows addresses that are not loopback without TLS material
 	// or secret.
@@ -112,9 +115,10 @@ const (
 	DefaultClientAddr = "127.0.0.1:7947"
 	DefaultHTTPAddr   = "127.0.0.1:7948"
 
-	defaultSyncInterval = time.Second
-	defaultMaxValueSize = 1 << 20
-	defaultMaxClockSkew = 500 * time.Millisecond
+	defaultSyncInterval   = time.Second
+	defaultMaxValueSize   = 1 << 20
+	defaultMaxClockSkew   = 500 * time.Millisecond
+	defaultTombstoneGrace = 10 * time.Minute
 
 	maxBootstrapExpect = 1000
 
@@ -140,6 +144,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxClockSkew == 0 {
 		c.MaxClockSkew = defaultMaxClockSkew
+	}
+	if c.TombstoneGrace == 0 {
+		c.TombstoneGrace = defaultTombstoneGrace
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -196,6 +203,7 @@ func (c Config) Validate() error {
 	}
 	between(wrong, "sync-interval", c.SyncInterval, 10*time.Millisecond, time.Hour)
 	between(wrong, "max-clock-skew", c.MaxClockSkew, 10*time.Millisecond, time.Minute)
+	between(wrong, "tombstone-grace", c.TombstoneGrace, time.Second, 10000*time.Hour)
 	switch {
 	case c.MaxValueSize < 1:
 		wrong("max-value-size", "%d B: at least 1 B", c.MaxValueSize)

@@ -164,10 +164,10 @@ func (d memberDelegate) OnEvent(e membership.Event) {
 		n.log.Warn("the table of members is full", "refused", e.Member.Name)
 	case membership.EventFailed:
 		n.log.Warn("member failed", "name", e.Member.Name, "addr", e.Member.PeerAddr, "instance", hexID(e.Member.Instance))
-		n.memberGone(e.Member)
+		n.memberGone(e.Member, false)
 	case membership.EventLeft:
 		n.log.Info("member left", "name", e.Member.Name, "addr", e.Member.PeerAddr, "instance", hexID(e.Member.Instance))
-		n.memberGone(e.Member)
+		n.memberGone(e.Member, true)
 	}
 }
 
@@ -182,8 +182,8 @@ func (n *Node) conflict(e membership.Event) {
 		e.Member.Name, e.Member.PeerAddr, n.advertise))
 }
 
-func (n *Node) memberGone(m membership.Member) {
-	n.replication.peerDown(m)
+func (n *Node) memberGone(m membership.Member, left bool) {
+	n.replication.peerDown(m, left)
 	n.transport.Disconnect(m.Instance)
 }
 

@@ -268,6 +268,7 @@ func (n *Node) startSweep() {
 			case <-tick.C:
 				for n.engine.Sweep(n.nowMS(), sweepBudget) == sweepBudget && ctx.Err() == nil {
 				}
+				n.replication.horizon.Purge(time.Now())
 			}
 		}
 	})

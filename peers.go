@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tochemey/gokv/engine"
-	"github.com/tochemey/gokv/merkle"
 	"github.com/tochemey/gokv/transport"
 )
 
@@ -152,13 +151,6 @@ func (n *Node) badMessage(protocol, peer string, err error) {
 	if n.badLog.Allow() {
 		n.log.Warn("malformed message", "protocol", protocol, "peer", peer, "error", err)
 	}
-}
-
-// source is the engine as a round sees it.
-func (n *Node) source() merkle.Source {
-	s := n.engine.Source(n.nowMS)
-	s.Applied = func(_ *engine.Entry, lag int64) { n.merged(lag) }
-	return s
 }
 
 // salt draws what a round's short digests are salted with.

@@ -3,9 +3,11 @@ package gokv
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/merkle"
 	"github.com/tochemey/gokv/transport"
@@ -39,6 +41,7 @@ type pusher struct {
 	reader *bufio.Reader
 	writer *bufio.Writer
 	buf    []byte
+	hidden causal.Vector // what has been said on the stream of what this node hides
 }
 
 func (p *pusher) run() {
@@ -55,7 +58,9 @@ func (p *pusher) run() {
 		case push := <-p.next:
 			err := p.push(push)
 			if err != nil {
-				p.hangUp()
+				if !errors.Is(err, errHeld) {
+					p.hangUp()
+				}
 				if p.ctx.Err() == nil {
 					p.r.node.metrics.pushDropped.Add(float64(len(push.Entries)))
 					p.r.node.log.Debug("push failed", "peer", p.name, "entries", len(push.Entries), "error", err)
@@ -78,7 +83,10 @@ func (p *pusher) push(push replica.Push) error {
 	if err := p.stream.SetDeadline(time.Now().Add(progressTimeout)); err != nil {
 		return err
 	}
-	frame := replica.PushFrame{Seq: push.Seq, Clock: p.r.node.engine.Clock().Read(), Prev: push.Prev, Entries: push.Entries}
+	frame := replica.PushFrame{
+		Seq: push.Seq, Clock: p.r.node.engine.Clock().Read(),
+		Hidden: replica.News(&p.hidden, p.r.node.engine.Hidden()), Entries: push.Entries,
+	}
 	p.buf = frame.AppendTo(p.buf[:0])
 	if err := writeFrame(p.writer, p.buf); err != nil {
 		return err
@@ -102,8 +110,14 @@ func (p *pusher) push(push replica.Push) error {
 	if ack.Refused > 0 {
 		p.r.node.warnRefused("a peer refused entries that this node pushed", p.name, int(ack.Refused))
 	}
+	if ack.Held > 0 {
+		return fmt.Errorf("%s lacks what %d of %d entries build upon: %w", p.name, ack.Held, len(push.Entries), errHeld)
+	}
 	return nil
 }
+
+// errHeld is a push that the peer could not take in, over a stream that is sound.
+var errHeld = errors.New("held")
 
 func (p *pusher) dial() error {
 	p.r.mu.Lock()
@@ -119,7 +133,7 @@ func (p *pusher) dial() error {
 		stream.Abort()
 		return fmt.Errorf("%s is now another instance of %q", addr, peer.Name)
 	}
-	p.stream = stream
+	p.stream, p.hidden = stream, nil
 	p.reader = bufio.NewReaderSize(stream, 4<<10)
 	p.writer = bufio.NewWriterSize(stream, 64<<10)
 	return nil
@@ -142,11 +156,33 @@ func trimBuffer(b []byte) []byte {
 	return b
 }
 
+// holdTime is how long a push waits for what it builds upon, which other members
+// are about to push: then a round brings both. The peer's other writes wait
+// behind it.
+const holdTime = 100 * time.Millisecond
+
+// waitForMore waits until the node has seen more than it had, and reports
+// whether that came in time.
+func (n *Node) waitForMore(ctx context.Context, until time.Time) bool {
+	more := n.engine.SeenMore()
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-more:
+		return true
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // servePush merges a peer's pushes and acknowledges each, until the stream
 // ends.
 func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.Stream) error {
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 4<<10)
 	var buf, ack []byte
+	var hidden causal.Vector // what the peer hides, as far as it has said
 	for ctx.Err() == nil {
 		body, err := readFrame(reader, buf)
 		if err != nil {
@@ -159,13 +195,19 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 			return err
 		}
 		n.observe(frame.Clock)
-		refused := uint32(0)
-		now := n.nowMS()
+		hidden.Merge(frame.Hidden)
+		refused, held := uint32(0), uint32(0)
+		patience := time.Now().Add(holdTime)
 		for _, e := range frame.Entries {
-			outcome, lag := n.engine.Apply(now, e)
+			outcome, lag := n.engine.Push(n.nowMS(), e, hidden)
+			for outcome == merkle.Held && n.waitForMore(ctx, patience) {
+				outcome, lag = n.engine.Push(n.nowMS(), e, hidden)
+			}
 			switch outcome {
 			case merkle.Refused:
 				refused++
+			case merkle.Held:
+				held++
 			case merkle.Applied:
 				n.merged(lag)
 				n.tally.lag.Store(lag * int64(time.Millisecond))
@@ -175,7 +217,7 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 			n.warnRefused("refused entries that a peer pushed", from.Name, int(refused))
 		}
 		n.metrics.pushEntries.WithLabelValues(directionReceived).Add(float64(len(frame.Entries)))
-		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused}.AppendTo(ack[:0])
+		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused, Held: held}.AppendTo(ack[:0])
 		if err := s.SetWriteDeadline(time.Now().Add(progressTimeout)); err != nil {
 			return err
 		}

@@ -31,6 +31,7 @@ type replication struct {
 	wake   chan struct{}  // the next deadline may have changed
 
 	hasSearched atomic.Bool // for the payload, which is asked for under any lock
+	horizon     *replica.Horizon
 
 	mu       sync.Mutex
 	machine  *replica.Machine
@@ -53,7 +54,7 @@ func newReplication(n *Node, started int64, r *rand.Rand) (*replication, error) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &replication{
-		node: n, ctx: ctx, cancel: cancel, machine: machine,
+		node: n, ctx: ctx, cancel: cancel, machine: machine, horizon: replica.NewHorizon(n.engine, n.cfg.TombstoneGrace),
 		wake: make(chan struct{}, 1), peers: make(map[uint64]*pusher),
 		stepped: make(chan struct{}), asked: make(map[uint64][]chan roundReport),
 	}, nil
@@ -155,6 +156,7 @@ func (r *replication) write(e engine.Entry) {
 
 // peerUp and peerDown follow the membership.
 func (r *replication) peerUp(m membership.Member) {
+	r.horizon.Alive(m.Instance)
 	r.step(func(now time.Time) {
 		if p := r.peers[m.Instance]; p == nil {
 			p = &pusher{r: r, instance: m.Instance, name: m.Name, addr: m.PeerAddr, next: make(chan replica.Push, 1)}
@@ -168,7 +170,12 @@ func (r *replication) peerUp(m membership.Member) {
 	})
 }
 
-func (r *replication) peerDown(m membership.Member) {
+func (r *replication) peerDown(m membership.Member, left bool) {
+	if left {
+		r.horizon.Left(m.Instance)
+	} else {
+		r.horizon.Failed(time.Now(), m.Instance)
+	}
 	r.step(func(now time.Time) {
 		r.machine.PeerDown(now, m.Instance, &r.out)
 		if p := r.peers[m.Instance]; p != nil {
@@ -184,10 +191,9 @@ func (r *replication) peerDown(m membership.Member) {
 
 // payload is what rides on this node's probes and their answers.
 func (r *replication) payload(dst []byte) []byte {
-	root, _ := r.node.engine.Root()
-	return replica.Payload{
-		Clock: r.node.engine.Clock().Read(), Root: root, Ready: r.node.Ready(), Searched: r.hasSearched.Load(),
-	}.AppendTo(dst)
+	pl := replica.PayloadOf(r.node.engine, r.horizon)
+	pl.Ready, pl.Searched = r.node.Ready(), r.hasSearched.Load()
+	return pl.AppendTo(dst)
 }
 
 // peerPayload takes in what rode on a peer's.
@@ -198,9 +204,9 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 		return
 	}
 	r.node.observe(pl.Clock)
+	r.horizon.Heard(m.Instance, pl.Report)
 	r.step(func(now time.Time) {
-		own, _ := r.node.engine.Root()
-		r.machine.PeerPayload(now, m.Instance, pl, own, &r.out)
+		r.machine.PeerPayload(now, m.Instance, &pl, pl.Compare(r.node.engine, m.Instance), &r.out)
 	})
 }
 

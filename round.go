@@ -8,15 +8,15 @@ import (
 	"io"
 	"time"
 
+	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/replica"
-	"github.com/tochemey/gokv/merkle"
 	"github.com/tochemey/gokv/transport"
 )
 
 // roundReport is what one round did.
 type roundReport struct {
 	peer  string
-	stats merkle.RoundStats
+	stats replica.SessionResult
 	took  time.Duration
 	err   error
 }
@@ -47,13 +47,12 @@ func (r *replication) initiate(p *pusher, start replica.RoundStart) {
 	r.mu.Unlock()
 
 	rep := roundReport{peer: p.name}
-	var peer replica.Payload
-	rep.stats, peer, rep.err = n.openRound(p.ctx, addr, start)
+	rep.stats, rep.err = n.openRound(p.ctx, addr, start)
 	rep.took = time.Since(begin)
 	n.reportRound(roleInitiator, start.Reason.String(), rep)
 	r.step(func(now time.Time) {
 		r.machine.RoundDone(now, start.Peer, replica.RoundResult{
-			Initiator: true, Failed: rep.err != nil, Converged: rep.stats.Converged, PeerReady: peer.Ready, Began: begin,
+			Initiator: true, Failed: rep.err != nil, Converged: rep.stats.Converged, PeerReady: rep.stats.PeerReady, Began: begin,
 		}, &r.out)
 	})
 	for _, ch := range waiting {
@@ -62,8 +61,7 @@ func (r *replication) initiate(p *pusher, start replica.RoundStart) {
 }
 
 // openRound opens the stream of a round and drives the dialogue to its end.
-// Both sides first say their payload, which tells whether each is ready.
-func (n *Node) openRound(ctx context.Context, addr string, start replica.RoundStart) (merkle.RoundStats, replica.Payload, error) {
+func (n *Node) openRound(ctx context.Context, addr string, start replica.RoundStart) (replica.SessionResult, error) {
 	class := transport.Main
 	if start.Bulk {
 		class = transport.Bulk
@@ -72,11 +70,11 @@ func (n *Node) openRound(ctx context.Context, addr string, start replica.RoundSt
 	defer cancel()
 	stream, peer, err := n.transport.OpenStream(dial, addr, class, streamRound)
 	if err != nil {
-		return merkle.RoundStats{}, replica.Payload{}, err
+		return replica.SessionResult{}, err
 	}
 	if peer.Instance != start.Peer {
 		stream.Abort()
-		return merkle.RoundStats{}, replica.Payload{}, fmt.Errorf("%s is now another instance of %q", addr, peer.Name)
+		return replica.SessionResult{}, fmt.Errorf("%s is now another instance of %q", addr, peer.Name)
 	}
 	return n.runRound(ctx, stream, true)
 }
@@ -84,13 +82,13 @@ func (n *Node) openRound(ctx context.Context, addr string, start replica.RoundSt
 // serveRound is the other side of openRound.
 func (n *Node) serveRound(ctx context.Context, from transport.Peer, s transport.Stream) {
 	begin := time.Now()
-	stats, peer, err := n.runRound(ctx, s, false)
+	stats, err := n.runRound(ctx, s, false)
 	rep := roundReport{peer: from.Name, stats: stats, took: time.Since(begin), err: err}
 	n.reportRound(roleResponder, "", rep)
 	r := n.replication
 	r.step(func(now time.Time) {
 		r.machine.RoundDone(now, from.Instance, replica.RoundResult{
-			Failed: err != nil, Converged: stats.Converged, PeerReady: peer.Ready, Began: begin,
+			Failed: err != nil, Converged: stats.Converged, PeerReady: stats.PeerReady, Began: begin,
 		}, &r.out)
 	})
 }
@@ -98,7 +96,7 @@ func (n *Node) serveRound(ctx context.Context, from transport.Peer, s transport.
 // runRound drives one side of a round over s, which it ends. The dialogue
 // goes by turns: while one side writes, the other reads, so that one
 // goroutine serves both directions.
-func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool) (stats merkle.RoundStats, peer replica.Payload, err error) {
+func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool) (res replica.SessionResult, err error) {
 	unhook := context.AfterFunc(ctx, s.Abort)
 	defer func() {
 		unhook()
@@ -110,64 +108,48 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 	}()
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 64<<10)
 	progress := func() error { return s.SetDeadline(time.Now().Add(progressTimeout)) }
-	if err := progress(); err != nil {
-		return stats, peer, err
-	}
+	n.replication.horizon.SessionBegins()
+	defer n.replication.horizon.SessionEnds()
+	session := replica.NewSession(replica.SessionConfig{
+		Initiator: initiator, Engine: n.engine, Now: n.nowMS, Ready: n.Ready(), Salt: n.salt(),
+		Applied: func(_ *engine.Entry, lag int64) { n.merged(lag) },
+	})
 	var in, out []byte
-	if err := writeFrame(writer, n.replication.payload(nil)); err != nil {
-		return stats, peer, err
-	}
-	if !initiator {
-		if err := writer.Flush(); err != nil {
-			return stats, peer, err
-		}
-	}
-	said := false
-	round := merkle.NewRound(merkle.RoundConfig{Initiator: initiator, Source: n.source(), Salt: n.salt()})
 	for {
+		if err := progress(); err != nil {
+			return session.Result(), err
+		}
 		for {
-			frame, ok := round.Next(out[:0])
+			frame, ok := session.Next(out[:0])
 			if !ok {
 				break
 			}
 			out = frame
-			if err := progress(); err != nil {
-				return round.Stats(), peer, err
-			}
 			if err := writeFrame(writer, frame); err != nil {
-				return round.Stats(), peer, err
+				return session.Result(), err
+			}
+			if err := progress(); err != nil {
+				return session.Result(), err
 			}
 		}
 		if err := writer.Flush(); err != nil {
-			return round.Stats(), peer, err
+			return session.Result(), err
 		}
-		if round.Done() && said {
-			return round.Stats(), peer, nil
-		}
-		if err := progress(); err != nil {
-			return round.Stats(), peer, err
+		if session.Done() {
+			return session.Result(), nil
 		}
 		if in, err = readFrame(reader, in); err != nil {
-			return round.Stats(), peer, err
+			return session.Result(), err
 		}
-		if !said {
-			said = true
-			if peer, err = replica.ParsePayload(in); err != nil {
-				n.badMessage("round", "", err)
-				return round.Stats(), peer, err
-			}
-			n.observe(peer.Clock)
-			continue
-		}
-		if err = round.Receive(in); err != nil {
+		if err = session.Receive(in); err != nil {
 			n.badMessage("round", "", err)
-			return round.Stats(), peer, err
+			return session.Result(), err
 		}
 	}
 }
 
 func (n *Node) reportRound(role, reason string, rep roundReport) {
-	n.metrics.round(role, rep.result(), rep.stats, rep.took)
+	n.metrics.round(role, rep.result(), rep.stats.RoundStats, rep.took)
 	n.tally.count(rep.result())
 	if rep.err != nil && !errors.Is(rep.err, context.Canceled) {
 		n.log.Debug("round failed", "role", role, "peer", rep.peer, "error", rep.err)

@@ -39,6 +39,7 @@ func (c *Config) Settings() []Setting {
 		row("secret-file", "none", "`file` of cluster secrets, one a line: the first signs, all verify", setting.Text(&c.SecretFile)),
 		row("max-value-size", "", "largest value, a `size` up to 15MiB, the same on all members", setting.Size(&c.MaxValueSize)),
 		row("max-clock-skew", "", "how far `ahead` of the wall clock a version may be, 10ms to 1m", setting.Duration(&c.MaxClockSkew)),
+		row("tombstone-grace", "", "how `long` deleted and expired entries wait for a member that is believed dead, 1s to 10000h", setting.Duration(&c.TombstoneGrace)),
 		row("insecure", "", "allow addresses that are not loopback without TLS files or secret", setting.Bool(&c.Insecure)),
 	}
 	return setting.Filled(rows)

@@ -41,7 +41,7 @@ func (e *Engine) Check() error {
 }
 
 func (e *Engine) checkShard(s *shard) error {
-	live, withDue, bytes, used := 0, 0, 0, 0
+	live, withDue, dead, bytes, used := 0, 0, 0, 0, 0
 	for _, ref := range s.table.refs {
 		if ref == 0 {
 			continue
@@ -51,11 +51,17 @@ func (e *Engine) checkShard(s *shard) error {
 		if err := e.checkRecord(s, ref); err != nil {
 			return fmt.Errorf("%s: %w", quoteKey(string(r.key())), err)
 		}
-		if r.stage() == stageLive {
-			live++
-		}
-		if r.place() >= 0 {
+		switch {
+		case r.stage() == stageDead:
+			dead++
+			if r.version().Time < s.dead.oldest {
+				return fmt.Errorf("%s is older than the oldest dead entry", quoteKey(string(r.key())))
+			}
+		case r.place() >= 0:
 			withDue++
+			fallthrough
+		default:
+			live++
 		}
 		bytes += r.keyLen() + r.valueLen()
 	}
@@ -67,10 +73,12 @@ func (e *Engine) checkShard(s *shard) error {
 		return fmt.Errorf("%d live records are counted, %d are", s.live, live)
 	case len(due.refs) != withDue:
 		return fmt.Errorf("%d entries are due some time, %d know of it", len(due.refs), withDue)
+	case len(s.dead.refs) != dead:
+		return fmt.Errorf("%d dead entries are listed, %d are", len(s.dead.refs), dead)
 	case s.bytes != bytes:
 		return fmt.Errorf("%d bytes are counted, %d are held", s.bytes, bytes)
-	case s.nextDue.Load() != due.next():
-		return fmt.Errorf("next sweep is at %d, it is due at %d", s.nextDue.Load(), due.next())
+	case s.nextCut.Load() != due.next():
+		return fmt.Errorf("next sweep is at cut %d, it is due at %d", s.nextCut.Load(), due.next())
 	}
 	for i := 1; i < len(due.refs); i++ {
 		if parent := (i - 1) / 2; due.at(due.refs[parent]) > due.at(due.refs[i]) {
@@ -86,8 +94,10 @@ func (e *Engine) checkStripe(s *shard) error {
 	h := e.Hasher()
 	anew.Rebuild(s.stripe.Top().Count, func(add func(uint64, merkle.Digest)) {
 		for _, ref := range s.table.refs {
-			if ref != 0 {
-				r := e.slab.at(ref)
+			if ref == 0 {
+				continue
+			}
+			if r := e.slab.at(ref); r.stage() == stageLive {
 				add(h.Position(r.keyView()), r.digest())
 			}
 		}
@@ -117,7 +127,11 @@ func (e *Engine) checkRecord(s *shard, ref slab.Ref) error {
 	fixed := ent.digestFields()
 	due := e.dueOf(s)
 	hasValue := ent.Kind == KindPut && !ent.reaped
-	waits := ent.ExpiresAt != 0 && hasValue
+	waits := ent.ExpiresAt != 0 || !hasValue
+	places := due.refs
+	if r.stage() == stageDead {
+		places = s.dead.refs
+	}
 	switch {
 	case &e.shards[shardOf(pos)] != s:
 		return fmt.Errorf("belongs to another shard")
@@ -129,14 +143,12 @@ func (e *Engine) checkRecord(s *shard, ref slab.Ref) error {
 		return fmt.Errorf("the value does not match its checksum")
 	case hasValue == (r.stage() == stageDead):
 		return fmt.Errorf("stage %d with kind %d, reaped %t", r.stage(), ent.Kind, ent.reaped)
-	case r.stage() == stageExpired && ent.ExpiresAt == 0:
-		return fmt.Errorf("expired without an expiry")
 	case listed != (r.stage() == stageLive):
 		return fmt.Errorf("in the ordered index: %t, stage %d", listed, r.stage())
 	case waits != (r.place() >= 0):
-		return fmt.Errorf("waits for a sweep: %t, place in the heap %d", waits, r.place())
-	case waits && (r.place() >= len(due.refs) || due.refs[r.place()] != ref):
-		return fmt.Errorf("is not at its place %d in the heap", r.place())
+		return fmt.Errorf("waits for a sweep or a purge: %t, place %d", waits, r.place())
+	case waits && (r.place() >= len(places) || places[r.place()] != ref):
+		return fmt.Errorf("is not at its place %d in stage %d", r.place(), r.stage())
 	case ent.Version.Time > e.clock.Read():
 		return fmt.Errorf("version %v is above the clock %016x", ent.Version, e.clock.Read())
 	}

@@ -15,8 +15,8 @@ func TestCheckFindsEachKindOfDamage(t *testing.T) {
 	build := func() (*Engine, *damage) {
 		// All keys of a test fall into one shard.
 		e := New(Config{Instance: 1, Key: testKey})
-		for _, key := range keysOfOneShard(8) {
-			mustPut(t, e, wall, key, "value", PutOptions{TTL: time.Second})
+		for i, key := range keysOfOneShard(8) {
+			mustPut(t, e, wall, key, "value", PutOptions{TTL: time.Duration(i+1) * time.Second})
 		}
 		mustPut(t, e, wall, "for ever", "value", PutOptions{})
 		_, _, err := e.Delete(wall, "deleted")
@@ -28,31 +28,33 @@ func TestCheckFindsEachKindOfDamage(t *testing.T) {
 		return e, d
 	}
 	for name, do := range map[string]func(d *damage){
-		"a key that is not in the index":     func(d *damage) { d.e.unlist(d.r.key()) },
-		"a key too many in the index":        func(d *damage) { d.e.list(d.e.slab.store(remotePut("zz", "", wall, 0), stageLive, merkle.Digest{})) },
-		"a tombstone in the index":           func(d *damage) { d.e.list(d.refOf("deleted")) },
-		"another record for a key":           func(d *damage) { d.s.table.refs[d.slot] = d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
-		"a record that nothing leads to":     func(d *damage) { d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
-		"a record under another tag":         func(d *damage) { d.s.table.tags[d.slot] ^= 1 },
-		"a record in the wrong shard":        func(d *damage) { d.toOtherShard() },
-		"a record that is gone":              func(d *damage) { d.s.table.remove(d.slot) },
-		"a count of records":                 func(d *damage) { d.s.table.used++ },
-		"a value that changed":               func(d *damage) { d.r.value()[0]++ },
-		"an expiry that changed":             func(d *damage) { d.r[recKey+d.r.keyLen()]++ },
-		"a version that changed":             func(d *damage) { d.r[recInstance]++ },
-		"a version above the clock":          func(d *damage) { d.e.clock.reading.Store(1) },
-		"a stage that does not fit":          func(d *damage) { d.r.setStage(stageDead) },
-		"an expired entry without an expiry": func(d *damage) { d.e.slab.at(d.refOf("for ever")).setStage(stageExpired) },
-		"an entry that nobody would write":   func(d *damage) { d.r[0] |= flagKind },
-		"a digest that does not follow":      func(d *damage) { d.r[recDigest]++ },
-		"a heap that forgot an entry":        func(d *damage) { d.s.due.refs = d.s.due.refs[:len(d.s.due.refs)-1] },
-		"a heap out of order":                func(d *damage) { d.outOfOrder() },
-		"a place in the heap that is wrong":  func(d *damage) { d.r.setPlace(d.r.place() + 1) },
-		"a sweep at the wrong time":          func(d *damage) { d.s.nextDue.Add(1) },
-		"bytes that were not counted":        func(d *damage) { d.s.bytes++ },
-		"a live record that is not counted":  func(d *damage) { d.s.live-- },
-		"digests with another entry":         func(d *damage) { d.s.stripe.Add(1, merkle.Digest{Lo: 1}) },
-		"digests of other entries":           func(d *damage) { d.s.stripe.Replace(1, merkle.Digest{}, merkle.Digest{Lo: 1}) },
+		"a key that is not in the index":    func(d *damage) { d.e.unlist(d.r.key()) },
+		"a key too many in the index":       func(d *damage) { d.e.list(d.e.slab.store(remotePut("zz", "", wall, 0), stageLive, merkle.Digest{})) },
+		"a tombstone in the index":          func(d *damage) { d.e.list(d.refOf("deleted")) },
+		"another record for a key":          func(d *damage) { d.s.table.refs[d.slot] = d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
+		"a record that nothing leads to":    func(d *damage) { d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
+		"a record under another tag":        func(d *damage) { d.s.table.tags[d.slot] ^= 1 },
+		"a record in the wrong shard":       func(d *damage) { d.toOtherShard() },
+		"a record that is gone":             func(d *damage) { d.s.table.remove(d.slot) },
+		"a count of records":                func(d *damage) { d.s.table.used++ },
+		"a value that changed":              func(d *damage) { d.r.value()[0]++ },
+		"an expiry that changed":            func(d *damage) { d.r[recKey+d.r.keyLen()]++ },
+		"a version that changed":            func(d *damage) { d.r[recInstance]++ },
+		"a version above the clock":         func(d *damage) { d.e.clock.reading.Store(1) },
+		"a stage that does not fit":         func(d *damage) { d.r.setStage(stageDead) },
+		"a list of dead that forgot one":    func(d *damage) { d.e.shardOfKey("deleted").dead = deadList{} },
+		"an older one among the dead":       func(d *damage) { d.e.shardOfKey("deleted").dead.oldest++ },
+		"a tombstone at the wrong place":    func(d *damage) { d.e.slab.at(d.refOf("deleted")).setPlace(1) },
+		"an entry that nobody would write":  func(d *damage) { d.r[0] |= flagKind },
+		"a digest that does not follow":     func(d *damage) { d.r[recDigest]++ },
+		"a heap that forgot an entry":       func(d *damage) { d.s.due.refs = d.s.due.refs[:len(d.s.due.refs)-1] },
+		"a heap out of order":               func(d *damage) { d.outOfOrder() },
+		"a place in the heap that is wrong": func(d *damage) { d.r.setPlace(d.r.place() + 1) },
+		"a sweep at the wrong time":         func(d *damage) { d.s.nextCut.Add(1) },
+		"bytes that were not counted":       func(d *damage) { d.s.bytes++ },
+		"a live record that is not counted": func(d *damage) { d.s.live-- },
+		"digests with another entry":        func(d *damage) { d.s.stripe.Add(1, merkle.Digest{Lo: 1}) },
+		"digests of other entries":          func(d *damage) { d.s.stripe.Replace(1, merkle.Digest{}, merkle.Digest{Lo: 1}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, d := build()
@@ -99,12 +101,12 @@ func (d *damage) toOtherShard() {
 	d.s.table.remove(d.slot)
 }
 
-// outOfOrder lets the top of the heap expire, as no sweep would, after what
-// lies below it.
+// outOfOrder lets the top of the heap expire later than what lies below it.
 func (d *damage) outOfOrder() {
-	first := d.e.slab.at(d.s.due.refs[0])
-	first.setStage(stageExpired)
-	d.e.unlist(first.key())
-	d.s.live--
-	d.s.nextDue.Store(d.s.due.next())
+	refs := d.s.due.refs
+	last := len(refs) - 1
+	refs[0], refs[last] = refs[last], refs[0]
+	d.e.slab.at(refs[0]).setPlace(0)
+	d.e.slab.at(refs[last]).setPlace(last)
+	d.s.nextCut.Store(d.s.due.next())
 }

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/reftree"
 	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
@@ -41,17 +43,27 @@ type Engine struct {
 	grace    int64 // how long after its expiry an entry keeps its value, ms
 	clock    *Clock
 	slab     records
+	sequence sequence
+	know     knowledge
 
 	// keyed is replaced by a rekey, which holds all of every shard's locks. So
 	// whoever holds one of them knows that positions and digests do not change.
 	keyed   atomic.Pointer[keyed]
 	rekeyMu sync.Mutex
 
-	// Lock order: rekeyMu, shards by number (w before mu), then one order. The
+	// Lock order: rekeyMu, shards by number (w before mu), then one order, the
+	// sequence or the knowledge. The
 	// arrays are part of the engine so that a goroutine at work in a shard keeps
 	// the engine alive, and with it the slab.
 	shards [shardCount]shard
 	orders [orderCount]order
+
+	// cut is where expiry stands in the digests, cutting says that it is about
+	// to move on (expiry.go). Written under sweepMu, and with every w held when
+	// a move is complete.
+	sweepMu sync.Mutex
+	cut     atomic.Int64
+	cutting atomic.Bool
 
 	// Atomic.
 	sweepFrom atomic.Uint64
@@ -81,9 +93,10 @@ func New(c Config) *Engine {
 		clock:    NewClock(c.MaxClockSkew),
 		slab:     records{slab.New()},
 	}
+	e.know.Seen.Base.Raise(causal.Dot{Time: math.MaxUint64, Instance: c.Instance})
 	e.keyed.Store(&keyed{key: c.Key, hasher: merkle.NewHasher(c.Key)})
 	for i := range e.shards {
-		e.shards[i].nextDue.Store(neverDue)
+		e.shards[i].nextCut.Store(neverDue)
 	}
 	keyOf := func(ref uint32) []byte { return e.slab.at(slab.Ref(ref)).key() }
 	for i := range e.orders {
@@ -181,6 +194,27 @@ func (e *Engine) Head(now int64, key string) (ent Entry, size int, err error) {
 	ent = r.entry()
 	ent.Key, ent.Value = key, nil
 	return ent, r.valueLen(), nil
+}
+
+// Held returns what the engine holds of a key, live or not: tombstones and what
+// has expired are entries too, until they are purged. The value is appended to
+// dst as Get does it.
+func (e *Engine) Held(key string, dst []byte) (ent Entry, ok bool) {
+	s, pos := e.rlock(key)
+	defer s.mu.RUnlock()
+	_, _, r := s.find(e.slab, pos, key)
+	if r == nil {
+		return Entry{}, false
+	}
+	ent = r.entry()
+	ent.Key = key
+	if ent.Value != nil {
+		ent.Value = append(dst, ent.Value...)[len(dst):]
+		if ent.Value == nil {
+			ent.Value = []byte{}
+		}
+	}
+	return ent, true
 }
 
 // PutOptions say when a written entry expires: at most one of them may be set,
@@ -311,27 +345,32 @@ func (e *Engine) expireAt(op string, now int64, key string, at int64) (Entry, er
 // under one hold of the shard's lock: a version that is out is held. p's shard
 // must be locked.
 func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error {
-	t, err := e.clock.Now(now)
-	if err != nil {
+	// The room comes first: a version that is out is never taken back, or the
+	// others would wait for the write.
+	if err := e.reserveLocked(p, ent); err != nil {
 		return failed(op, ent.Key, err)
 	}
-	ent.Version, ent.Over = Version{Time: t, Instance: e.instance}, Version{}
+	t, prev, err := e.sequence.next(e.clock, now)
+	if err != nil {
+		e.unreserveLocked(p)
+		return failed(op, ent.Key, err)
+	}
+	ent.Version, ent.Over, ent.Prev = Version{Time: t, Instance: e.instance}, Version{}, prev
 	if p.old != nil {
 		ent.Over = p.old.version()
 	}
-	if err := e.storeLocked(p, ent, now); err != nil {
-		return failed(op, ent.Key, err)
-	}
+	e.storeLocked(p, ent)
 	return nil
 }
 
-// Apply merges an entry that was written elsewhere. Of it and what the key
-// holds the greater stays (Compare), whatever the order of arrival: Applied
-// when that is the arriving one, Ignored when not. Refused, and counted, when
-// it cannot be taken in here and now, which is no fault of the order either,
-// as a later round brings it again: its version is more than the allowed skew
-// ahead of now, its value is over this node's limit, it lost its value to an
-// expiry that by now has not come yet, or there is no memory for it.
+// Apply merges an entry that was written elsewhere and of which nothing else is
+// known. Of it and what the key holds the greater stays (Compare),
+// whatever the order of arrival: Applied when that is the arriving one, Ignored
+// when not. Refused, and counted, when it cannot be taken in here and now, which
+// is no fault of the order either, as a later round brings it again: its version
+// is more than the allowed skew ahead of now, its value is over this node's
+// limit, it lost its value to an expiry that by now has not come yet, or there
+// is no memory for it.
 //
 // The engine copies what it keeps. lag is how long ago, in ms, an applied
 // entry's version was issued.
@@ -343,20 +382,87 @@ func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64
 	s, k, pos := e.lock(ent.Key)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, ent.Key)
-	if p.old != nil {
-		held := p.old.entry()
-		if ent.Version == held.Version && Compare(ent, &held) != 0 {
-			e.conflicts.Add(1)
+	if !e.supersedes(&p, ent, now) {
+		if p.old.version() != ent.Version {
+			e.hide(ent.Version)
 		}
-		if !replaces(ent, &held, p.old.liveAt(now)) {
-			return merkle.Ignored, 0
-		}
+		return merkle.Ignored, 0
 	}
-	if err := e.storeLocked(&p, ent, now); err != nil {
+	if e.reserveLocked(&p, ent) != nil {
 		e.refused.Add(1)
 		return merkle.Refused, 0
 	}
+	if p.old != nil {
+		e.hide(p.old.version())
+	}
+	e.storeLocked(&p, ent)
 	return merkle.Applied, max(now-ent.Version.Wall(), 0)
+}
+
+// Merge is Apply for what a round brings: an entry that has been seen before,
+// held or not, is ignored.
+func (e *Engine) Merge(now int64, ent *Entry) (outcome merkle.Outcome, lag int64) {
+	if e.covers(ent.Version) {
+		return merkle.Ignored, 0
+	}
+	return e.Apply(now, ent)
+}
+
+// Push merges an entry that the member which wrote it has pushed. hidden is what
+// came with it (see Hidden), ent.Over and ent.Prev say what it builds upon.
+// Beside what Apply does, the entry has been seen afterwards: it is ignored if it
+// had been before, and Held, with nothing changed, as long as what it builds upon
+// has not: to be pushed again soon, or left to a round.
+func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector) (outcome merkle.Outcome, lag int64) {
+	if !e.acceptable(now, ent) {
+		e.refused.Add(1)
+		return merkle.Refused, 0
+	}
+	s, k, pos := e.lock(ent.Key)
+	defer s.w.Unlock()
+	p := e.placeOf(s, k, pos, ent.Key)
+	wins := e.supersedes(&p, ent, now)
+	if wins && e.reserveLocked(&p, ent) != nil {
+		e.refused.Add(1)
+		return merkle.Refused, 0
+	}
+	push := causal.Push{Write: dot(ent.Version), Over: dot(ent.Over), Prev: ent.Prev, Hidden: hidden}
+	var held causal.Dot
+	if p.old != nil {
+		held = dot(p.old.version())
+	}
+	e.know.mu.Lock()
+	verdict := e.know.Judge(&push, held)
+	if verdict != causal.Held {
+		e.know.moved()
+	}
+	e.know.mu.Unlock()
+	switch {
+	case verdict == causal.Replaces && wins, verdict == causal.Ignored && wins && held == push.Write:
+		e.storeLocked(&p, ent)
+		return merkle.Applied, max(now-ent.Version.Wall(), 0)
+	case verdict == causal.Loses && wins && (plantedBugMerge || plantedBugDelete):
+		e.storeLocked(&p, ent)
+		return merkle.Applied, 0
+	}
+	e.unreserveLocked(&p)
+	if verdict == causal.Held {
+		return merkle.Held, 0
+	}
+	return merkle.Ignored, 0
+}
+
+// supersedes reports whether an arriving entry takes the place of what its key
+// holds. The shard's w must be held.
+func (e *Engine) supersedes(p *place, ent *Entry, now int64) bool {
+	if p.old == nil {
+		return true
+	}
+	held := p.old.entry()
+	if ent.Version == held.Version && Compare(ent, &held) != 0 {
+		e.conflicts.Add(1)
+	}
+	return replaces(ent, &held, p.old.liveAt(now))
 }
 
 func (e *Engine) acceptable(now int64, ent *Entry) bool {

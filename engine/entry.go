@@ -24,6 +24,7 @@ type Entry struct {
 	Value     []byte  // nil for a tombstone and a reaped put, otherwise not nil
 	Version   Version // of this write
 	Over      Version // of the write that this one replaced where it was issued; zero: none. Not part of the digest
+	Prev      uint64  // the time of its issuer's write before it, of any key; zero: none. Not part of the digest
 	ExpiresAt int64   // ms since 1970 from which on the key is gone; 0: never
 	Checksum  uint64  // of the value; 0 for a tombstone
 	Kind      Kind

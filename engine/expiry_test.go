@@ -91,26 +91,57 @@ func TestTouchAndPersistChangeTheExpiryAlone(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-func TestSweepTakesExpiredKeysOutAndDropsTheirValuesLater(t *testing.T) {
+// second is a whole second: expiry goes by those.
+const second = wall / 1000 * 1000
+
+func TestTheCutMakesExpiredEntriesDead(t *testing.T) {
 	e := newEngine(t, Config{MaxClockSkew: 500 * time.Millisecond})
-	mustPut(t, e, wall, "k", "value", PutOptions{TTL: time.Second})
-	mustPut(t, e, wall, "stays", "", PutOptions{})
-	root, count := e.Root()
+	mustPut(t, e, second, "k", "value", PutOptions{ExpiresAt: second + 1500})
+	mustPut(t, e, second, "later", "value", PutOptions{ExpiresAt: second + 2001})
+	_, count := e.Root()
+	require.Equal(t, uint64(2), count)
 
-	require.Zero(t, e.Sweep(wall+999, 100))
-	require.Equal(t, Stats{Entries: 2, EntryBytes: 11}, e.Stats())
+	require.Zero(t, e.Sweep(second+2999, 100), "the cut is a whole second, twice the skew behind")
+	require.Equal(t, second+1000, e.Summary().Cut)
+	require.Equal(t, Stats{Entries: 2, EntryBytes: 16}, e.Stats())
 
-	require.Equal(t, 1, e.Sweep(wall+1000, 100))
+	require.Equal(t, 1, e.Sweep(second+3000, 100))
+	require.Equal(t, second+2000, e.Summary().Cut)
 	require.Equal(t, Stats{Entries: 1, Tombstones: 1, EntryBytes: 11}, e.Stats())
-	require.Zero(t, e.Sweep(wall+1999, 100))
-
-	require.Equal(t, 1, e.Sweep(wall+2000, 100), "twice the skew later the value goes")
-	require.Equal(t, Stats{Entries: 1, Tombstones: 1, EntryBytes: 6}, e.Stats())
+	_, count = e.Root()
+	require.Equal(t, uint64(1), count, "it does not count any more")
+	require.Equal(t, 1, e.Sweep(math.MaxInt64, 100))
 	require.Zero(t, e.Sweep(math.MaxInt64, 100))
+}
 
-	after, countAfter := e.Root()
-	require.Equal(t, root, after, "nothing of it shows in the digest")
-	require.Equal(t, count, countAfter)
+func TestWhatComesAfterTheCutCountsAsOfTheCut(t *testing.T) {
+	swept, late := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
+	brief := remotePut("k", "value", second, second+1000)
+	requireOutcome(t, swept, second, brief, merkle.Applied)
+	swept.Sweep(second+2000, 100)
+	late.Sweep(second+2000, 100)
+	requireOutcome(t, late, second+2000, brief, merkle.Applied)
+	requireSameRoot(t, swept, late)
+	require.True(t, late.held("k").reaped, "the value is not even kept")
+	_, err := late.Put(second+2000, "own", []byte("v"), PutOptions{ExpiresAt: 1})
+	require.NoError(t, err)
+	requireSameRoot(t, swept, late)
+}
+
+func TestEnginesOfDifferentCutsAreBroughtTogether(t *testing.T) {
+	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
+	for i := range 300 {
+		ent := mustPut(t, a, second, fmt.Sprint(i), "value", PutOptions{ExpiresAt: second + 1000 + int64(i)})
+		requireOutcome(t, b, second, ent, merkle.Applied)
+	}
+	require.Equal(t, 300, a.Sweep(second+3000, math.MaxInt))
+	b.SweepTo(second+1999, a.Summary().Cut)
+	require.Zero(t, b.Summary().Cut, "by its clock not all of that has expired")
+	b.SweepTo(second+2000, a.Summary().Cut)
+	requireSameRoot(t, a, b)
+	require.Equal(t, a.Summary(), b.Summary())
+	b.SweepTo(second+2000, second)
+	require.Equal(t, a.Summary().Cut, b.Summary().Cut, "it never goes back")
 }
 
 func TestSweepKeepsToItsBudgetAndReachesEveryShard(t *testing.T) {
@@ -119,24 +150,30 @@ func TestSweepKeepsToItsBudgetAndReachesEveryShard(t *testing.T) {
 	for i := range keys {
 		mustPut(t, e, wall, fmt.Sprint(i), "v", PutOptions{TTL: time.Second})
 	}
+	before := e.Summary()
 	done, calls := 0, 0
-	for done < 2*keys {
+	for done < keys {
 		n := e.Sweep(wall+10_000, 7)
 		require.LessOrEqual(t, n, 7)
 		require.Positive(t, n)
 		done += n
 		calls++
+		if now := e.Summary(); done < keys {
+			require.Equal(t, int64(-1), now.Cut, "as long as it moves, the root is no cut's")
+			require.NotEqual(t, before.Root, now.Root)
+		}
 	}
-	require.Equal(t, 2*keys, done, "one step out of the index, one for the value")
-	require.GreaterOrEqual(t, calls, 2*keys/7)
+	require.Equal(t, keys, done)
+	require.GreaterOrEqual(t, calls, keys/7)
 	require.Equal(t, uint64(keys), e.Stats().Tombstones)
 	require.Zero(t, e.Sweep(wall+10_000, 0))
+	require.Equal(t, (wall+9000)/1000*1000, e.Summary().Cut)
 }
 
-func TestAKeySeenExpiredStaysSoWhenTheWallClockIsSetBack(t *testing.T) {
+func TestAKeyThatTheCutPassedStaysDeadWhenTheWallClockIsSetBack(t *testing.T) {
 	e := newEngine(t, Config{})
 	mustPut(t, e, wall, "k", "v", PutOptions{TTL: time.Second})
-	require.Equal(t, 1, e.Sweep(wall+1000, 100))
+	require.Equal(t, 1, e.Sweep(wall+4000, 100))
 	requireAbsent(t, e, wall, "k")
 	page, _ := e.List(wall, ListOptions{})
 	require.Empty(t, page)
@@ -153,16 +190,17 @@ func TestOverwritingAnExpiringKeyLeavesOneThingToSweep(t *testing.T) {
 	require.Len(t, s.due.refs, 1)
 	mustPut(t, e, wall, "k", "v", PutOptions{})
 	require.Empty(t, s.due.refs)
-	require.Equal(t, int64(neverDue), s.nextDue.Load())
+	require.Equal(t, int64(neverDue), s.nextCut.Load())
 }
 
 func TestAReapedEntryTravelsWithoutItsValueAndStaysAbsent(t *testing.T) {
 	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
-	mustPut(t, a, wall, "k", "value", PutOptions{TTL: time.Second})
-	requireOutcome(t, b, wall, remotePut("k", "older", wall-5, 0), merkle.Applied)
-	a.Sweep(wall+2000, 100)
+	mustPut(t, a, second, "k", "value", PutOptions{TTL: time.Second})
+	requireOutcome(t, b, second, remotePut("k", "older", second-5, 0), merkle.Applied)
+	a.Sweep(second+2000, 100)
 
-	wire := wireOf(t, a, "k")
+	held := a.held("k")
+	wire := AppendEntry(nil, &held)
 	require.NotContains(t, string(wire), "value")
 	ent, err := ParseEntry(wire, 0)
 	require.NoError(t, err)
@@ -170,14 +208,14 @@ func TestAReapedEntryTravelsWithoutItsValueAndStaysAbsent(t *testing.T) {
 	require.False(t, ent.LiveAt(0))
 
 	// A clock that is an hour behind would serve what it cannot get.
-	requireOutcome(t, b, wall-3_600_000, ent, merkle.Refused)
-	requireOutcome(t, b, wall+1500, ent, merkle.Applied)
-	requireAbsent(t, b, wall, "k")
+	requireOutcome(t, b, second-3_600_000, ent, merkle.Refused)
+	requireOutcome(t, b, second+1500, ent, merkle.Applied)
+	requireAbsent(t, b, second, "k")
 	requireSameRoot(t, a, b)
 
-	full := remotePut("k", "value", wall, wall+1000)
+	full := remotePut("k", "value", second, second+1000)
 	full.Version.Instance = 1
-	requireOutcome(t, b, wall+1500, full, merkle.Ignored)
+	requireOutcome(t, b, second+1500, full, merkle.Ignored)
 }
 
 // wireOf is the wire form of what the engine holds of a key, live or not.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"math"
@@ -15,12 +14,13 @@ import (
 )
 
 // model is the engine as one would write it for one goroutine and no speed:
-// the greatest entry of each key, what was swept, and one clock reading.
+// the greatest entry of each key, where expiry stands, and one clock reading.
 type model struct {
 	key     merkle.Key
 	held    map[string]Entry
-	expired map[string]bool // keys whose held entry was swept or came expired
+	cut     int64
 	reading uint64
+	last    uint64 // of the last local write
 	refused uint64
 }
 
@@ -28,12 +28,17 @@ const modelSkew = 500
 
 func (m *model) live(now int64, key string) bool {
 	e, held := m.held[key]
-	return held && !m.expired[key] && e.LiveAt(now)
+	return held && e.LiveAt(now)
 }
 
-func (m *model) store(now int64, e Entry) {
-	m.held[e.Key] = e
-	m.expired[e.Key] = e.Kind == KindPut && !e.LiveAt(now)
+func (m *model) store(e Entry) { m.held[e.Key] = m.asOfCut(e) }
+
+// asOfCut is an entry without its value if the cut has passed its expiry.
+func (m *model) asOfCut(e Entry) Entry {
+	if e.ExpiresAt != 0 && cutOf(e.ExpiresAt) <= m.cut {
+		e.Value, e.reaped = nil, true
+	}
+	return e
 }
 
 // write is a local write; it reports whether the clock allows one.
@@ -43,8 +48,9 @@ func (m *model) write(now int64, e Entry) (Entry, bool) {
 		return Entry{}, false
 	}
 	m.reading = next
-	e.Version, e.Over = Version{Time: next, Instance: 1}, m.held[e.Key].Version
-	m.store(now, e)
+	e.Version, e.Over, e.Prev = Version{Time: next, Instance: 1}, m.held[e.Key].Version, m.last
+	m.last = next
+	m.store(e)
 	return e, true
 }
 
@@ -57,27 +63,21 @@ func (m *model) apply(now int64, e Entry) merkle.Outcome {
 	if held, ok := m.held[e.Key]; ok && Compare(&e, &held) <= 0 {
 		return merkle.Ignored
 	}
-	m.store(now, e)
+	m.store(e)
 	return merkle.Applied
 }
 
 func (m *model) sweep(now int64) {
+	m.cut = max(m.cut, (now-2*modelSkew)/1000*1000)
 	for key, e := range m.held {
-		if e.Kind == KindTombstone || e.reaped || e.ExpiresAt == 0 || e.ExpiresAt > now {
-			continue
-		}
-		m.expired[key] = true
-		if e.ExpiresAt+2*modelSkew <= now {
-			e.Value, e.reaped = nil, true
-			m.held[key] = e
-		}
+		m.held[key] = m.asOfCut(e)
 	}
 }
 
 func (m *model) stats() Stats {
 	var st Stats
 	for key, e := range m.held {
-		if e.Kind == KindPut && !m.expired[key] {
+		if e.counts() {
 			st.Entries++
 		} else {
 			st.Tombstones++
@@ -88,13 +88,18 @@ func (m *model) stats() Stats {
 	return st
 }
 
+// counts reports whether the digests cover an entry that is held.
+func (e *Entry) counts() bool { return e.Kind == KindPut && !e.reaped }
+
 // root is the digest by its definition: the sum over the entries.
 func (m *model) root() merkle.Digest {
 	var sum merkle.Digest
 	h := merkle.NewHasher(m.key)
 	for key, e := range m.held {
-		fixed := e.digestFields()
-		sum = sum.Add(h.Entry(key, &fixed))
+		if e.counts() {
+			fixed := e.digestFields()
+			sum = sum.Add(h.Entry(key, &fixed))
+		}
 	}
 	return sum
 }
@@ -135,26 +140,22 @@ func drawArrival(t *rapid.T, key string, now int64) Entry {
 	return *e
 }
 
-// withoutOver is what a read returns of an entry that was written: what it
-// replaced is for pushes alone.
+// withoutOver is what a read returns of an entry that was written: what it builds
+// upon is for pushes alone.
 func withoutOver(e Entry) Entry {
-	e.Over = Version{}
+	e.Over, e.Prev = Version{}, 0
 	return e
 }
 
 // held is what an engine holds of a key, live or not.
 func (e *Engine) held(key string) Entry {
-	s, _, pos := e.lock(key)
-	defer s.w.Unlock()
-	_, _, r := s.find(e.slab, pos, key)
-	ent := r.entry()
-	ent.Key, ent.Value = key, bytes.Clone(ent.Value)
+	ent, _ := e.Held(key, nil)
 	return ent
 }
 
 func TestEngineIsItsModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{key: testKey, held: map[string]Entry{}, expired: map[string]bool{}}
+		m := &model{key: testKey, held: map[string]Entry{}}
 		e := New(Config{Instance: 1, Key: testKey})
 		now := wall
 		keys := []string{"a", "a/b", "a/c", "b", "\xff"}
@@ -226,6 +227,7 @@ func TestEngineIsItsModel(t *testing.T) {
 				for e.Sweep(now, budget) == budget {
 					continue
 				}
+				require.Equal(t, m.cut, e.Summary().Cut)
 			},
 			"rekey": func(t *rapid.T) {
 				k := merkle.Key{Created: rapid.Uint64Range(0, 1000).Draw(t, "created"), Secret: [16]byte{rapid.Byte().Draw(t, "secret")}}
@@ -255,9 +257,9 @@ func TestEngineIsItsModel(t *testing.T) {
 					require.Equal(t, want[i], page[i])
 				}
 				root, count := e.Root()
-				require.Equal(t, uint64(len(m.held)), count)
 				require.Equal(t, m.root(), root)
 				st := e.Stats()
+				require.Equal(t, st.Entries, count)
 				st.Conflicts, st.ClockReadings = 0, 0
 				require.Equal(t, m.stats(), st)
 				require.NoError(t, e.Check())
@@ -299,6 +301,7 @@ func TestTheOrderOfArrivalDoesNotShow(t *testing.T) {
 					e.Sweep(now, 1)
 				}
 			}
+			e.Sweep(now, len(entries)+1)
 			require.NoError(t, e.Check())
 			for key, ent := range greatest {
 				got := e.held(key)

@@ -11,15 +11,15 @@ import (
 // record is an entry as it lies in the slab, and what the engine keeps beside
 // it. Numbers are little endian and not aligned:
 //
-//	 0  kind and stage  1    kind | expires 4 | reaped 8 | stage 16, 32
+//	 0  kind and stage  1    kind | expires 4 (a tombstone too) | reaped 8 | stage 16
 //	 1  key length      2
 //	 3  value length    4
 //	 7  version        16    time, instance
 //	23  checksum        8
 //	31  digest         16
 //	47  key
-//	    expiry          8    if expires
-//	    place           4    if expires: where the record is in shard.due, plus one; 0: nowhere
+//	    expiry          8    if expires; zero for a tombstone
+//	    place           4    if expires: where the record is in shard.due or shard.dead, plus one; 0: nowhere
 //	    value
 //
 // A record changes in place when its key is overwritten and the new one has
@@ -44,25 +44,27 @@ const (
 	stageShift = 4
 )
 
-// stage is where a record stands in its life. It only moves down this list:
-// once a node has seen a key expire it stays expired there, even if the wall
-// clock is set back.
+// stage is where a record stands in its life: once dead it stays so, even if the
+// wall clock is set back.
 type stage uint8
 
 const (
-	stageLive    stage = iota // has a value, is in the ordered index
-	stageExpired              // has a value that nobody gets any more, waits to be reaped
-	stageDead                 // a tombstone or a reaped put
+	stageLive stage = iota // has a value, is in the ordered index and in the digests, may have expired
+	stageDead              // a tombstone or an expired put without its value, waits to be purged
 )
 
 // recordSize is how many bytes an entry takes in the slab.
 func recordSize(ent *Entry) int {
 	n := recKey + len(ent.Key) + len(ent.Value)
-	if ent.ExpiresAt != 0 {
+	if waits(ent) {
 		n += expiryRoom
 	}
 	return n
 }
+
+// waits reports whether an entry will be swept or purged some time, and so needs
+// a place.
+func waits(ent *Entry) bool { return ent.ExpiresAt != 0 || ent.Kind == KindTombstone }
 
 // write makes r the record of ent, whose key it has already unless it is new.
 // Its place is nowhere.
@@ -80,12 +82,12 @@ func (r record) write(ent *Entry, st stage, d merkle.Digest, isNew bool) {
 	binary.LittleEndian.PutUint64(r[recInstance:], ent.Version.Instance)
 	binary.LittleEndian.PutUint64(r[recChecksum:], ent.Checksum)
 	r.setDigest(d)
-	if ent.ExpiresAt != 0 {
+	if waits(ent) {
 		flags |= bitExpires
 	}
 	r[0] = flags
 	body := r.body()
-	if ent.ExpiresAt != 0 {
+	if waits(ent) {
 		binary.LittleEndian.PutUint64(r[recKey+len(ent.Key):], uint64(ent.ExpiresAt))
 		r.setPlace(-1)
 	}
@@ -148,7 +150,7 @@ func (r record) expiresAt() int64 {
 	return int64(binary.LittleEndian.Uint64(r[recKey+r.keyLen():]))
 }
 
-// place is where an expiring record is in shard.due, -1 if nowhere.
+// place is where the record is in shard.due or shard.dead, -1 if nowhere.
 func (r record) place() int {
 	if r[0]&bitExpires == 0 {
 		return -1

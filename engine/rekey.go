@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
@@ -11,17 +12,59 @@ func (e *Engine) Key() merkle.Key { return e.keyed.Load().key }
 // Hasher is what positions and digests are made with.
 func (e *Engine) Hasher() merkle.Hasher { return e.keyed.Load().hasher }
 
-// Root is the digest of all entries, tombstones and expired ones included, and
-// how many there are, at one instant: writes wait for it, some microseconds.
-// Engines of one key hold the same entries exactly if their roots are equal.
+// Root is the digest of the live entries, as of the cut of expiry, and how many
+// there are, at one instant: writes wait for it, some microseconds. Engines of
+// one key and one cut hold the same live entries exactly if their roots are
+// equal.
 func (e *Engine) Root() (merkle.Digest, uint64) {
-	var sum merkle.Node
+	sum := e.Summary()
+	return sum.Root, sum.Count
+}
+
+// Summary is the contents at one instant.
+type Summary struct {
+	Root  merkle.Digest // of the live entries, as of the cut
+	Count uint64        // of them
+	Cut   int64         // ms since 1970, a whole second; -1: it is moving on, the root is between two cuts
+}
+
+// Summary sums up the live entries at one instant.
+func (e *Engine) Summary() Summary {
 	e.lockAll()
+	defer e.unlockAll()
+	return e.summaryLocked()
+}
+
+// summaryLocked needs every w.
+func (e *Engine) summaryLocked() Summary {
+	var sum merkle.Node
 	for i := range e.shards {
 		sum.Add(e.shards[i].stripe.Top())
 	}
-	e.unlockAll()
-	return sum.Digest, sum.Count
+	cut := e.cut.Load()
+	if e.cutting.Load() {
+		cut = -1
+	}
+	return Summary{Root: sum.Digest, Count: sum.Count, Cut: cut}
+}
+
+// State is a Summary, and what was known at its instant.
+type State struct {
+	Summary
+	Knowledge causal.Knowledge
+}
+
+// State says what the engine holds and knows at one instant. In it the engine's
+// own instance stands at its clock's reading.
+func (e *Engine) State() State {
+	e.lockAll()
+	defer e.unlockAll()
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	k := e.know.Clone()
+	k.Seen.Base.Forget(e.instance)
+	k.Seen.Base.Raise(causal.Dot{Time: e.clock.Read(), Instance: e.instance})
+	return State{Summary: e.summaryLocked(), Knowledge: k}
 }
 
 // Rekey takes over k if it beats the key in use, and otherwise does nothing:
@@ -49,7 +92,7 @@ func (e *Engine) Rekey(k merkle.Key) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		was[i] = s.table
-		s.table, s.stripe, s.due = table{}, merkle.Stripe{}, dueHeap{}
+		s.table, s.stripe, s.due, s.dead = table{}, merkle.Stripe{}, dueHeap{}, deadList{}
 		s.live, s.bytes = 0, 0
 	}
 	for i := range was {
@@ -63,7 +106,7 @@ func (e *Engine) Rekey(k merkle.Key) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		e.rebuildStripe(s, is)
-		s.nextDue.Store(e.dueOf(s).next())
+		e.settleLocked(s)
 	}
 	e.keyed.Store(is)
 }
@@ -82,7 +125,10 @@ func (e *Engine) rehome(ref slab.Ref, k *keyed) {
 	if r.stage() == stageLive {
 		s.live++
 	}
-	if r.expiresAt() != 0 && r.stage() != stageDead {
+	switch {
+	case r.stage() == stageDead:
+		s.dead.add(e.slab, ref)
+	case r.expiresAt() != 0:
 		e.dueOf(s).add(ref)
 	}
 }

@@ -37,12 +37,13 @@ type shard struct {
 	// Guarded by w.
 	stripe merkle.Stripe
 	due    dueHeap
+	dead   deadList
 	live   int // records in stageLive
 	bytes  int // keys and values held
 
-	// nextDue is when the first of due is to be swept, so that a sweep need
+	// nextCut is the cut that passes the first of due, so that a sweep need
 	// not lock a shard where nothing is. Written under w.
-	nextDue atomic.Int64
+	nextCut atomic.Int64
 
 	_ [64]byte // keeps neighbours' locks off one cache line
 }

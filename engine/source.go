@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
@@ -15,6 +16,7 @@ import (
 type Source struct {
 	engine *Engine
 	now    func() int64
+	theirs *causal.Seen
 
 	// Applied, if set before the first round, is called with each entry that
 	// a round brought and the engine took, and with its age in ms. No lock is
@@ -30,6 +32,15 @@ func (e *Engine) Source(now func() int64) *Source {
 	return &Source{engine: e, now: now}
 }
 
+// Of is the source for a round with a peer that has seen what theirs says, at an
+// instant before it lists anything. The source does not change theirs and must
+// not be used by other rounds. Without Of, a peer has seen nothing.
+func (s *Source) Of(theirs *causal.Seen) *Source {
+	of := *s
+	of.theirs = theirs
+	return &of
+}
+
 // Key is the key of the engine's digests.
 func (s *Source) Key() merkle.Key { return s.engine.Key() }
 
@@ -37,7 +48,7 @@ func (s *Source) Key() merkle.Key { return s.engine.Key() }
 // several peers, a worse key may arrive after a better one.
 func (s *Source) Rekey(k merkle.Key) { s.engine.Rekey(k) }
 
-// Root is the digest and the count of all entries.
+// Root is the digest and the count of the live entries, as of the cut.
 func (s *Source) Root() (merkle.Digest, uint64) { return s.engine.Root() }
 
 // Children sets out to the sixteen parts of r.
@@ -63,6 +74,9 @@ func (s *Source) Children(r merkle.Range, out *[merkle.Fanout]merkle.Node) {
 		h := e.Hasher()
 		shard.between(r.First(), r.Last(), func(ref slab.Ref) {
 			rec := e.slab.at(ref)
+			if rec.stage() == stageDead {
+				return
+			}
 			if pos := h.Position(rec.keyView()); r.Contains(pos) {
 				out[r.Index(pos)].Add(merkle.Node{Digest: rec.digest(), Count: 1})
 			}
@@ -112,6 +126,9 @@ func (s *Source) window(from, last uint64, dst []merkle.Item, full int) (next ui
 		at := len(dst)
 		shard.between(from, end, func(ref slab.Ref) {
 			rec := e.slab.at(ref)
+			if rec.stage() == stageDead {
+				return
+			}
 			pos := h.Position(rec.keyView())
 			if pos < from || pos > end {
 				return
@@ -178,15 +195,42 @@ func (s *Source) AppendEntry(dst []byte, it merkle.Item) []byte {
 	return appendEntry(dst, &ent, false)
 }
 
-// Apply merges one entry in its wire form. One that this node cannot take, its
-// value being over the limit for instance, is Refused; the error is for bytes
-// that are no entry.
+// Surplus reports whether an item that the peer lacks is to be sent to it. If
+// not, the peer had seen it and let it go, and so has this engine by now.
+func (s *Source) Surplus(it merkle.Item) bool {
+	v := Version{Time: it.Time, Instance: it.Instance}
+	if s.theirs == nil || !s.theirs.Covers(dot(v)) {
+		return true
+	}
+	e := s.engine
+	shard := &e.shards[shardOf(it.Pos)]
+	shard.w.Lock()
+	defer shard.w.Unlock()
+	k := e.keyed.Load()
+	gone := place{}
+	shard.between(it.Pos, it.Pos, func(ref slab.Ref) {
+		r := e.slab.at(ref)
+		if r.version() == v && r.digest() == it.Digest && k.hasher.Position(r.keyView()) == it.Pos {
+			gone = e.placeOf(shard, k, it.Pos, string(r.key()))
+		}
+	})
+	if gone.old == nil {
+		return true // it has been overwritten: what did so is listed, or pushed
+	}
+	e.hide(v)
+	e.removeLocked(&gone)
+	return false
+}
+
+// Apply merges one entry in its wire form, unless it has been seen before, held
+// or not. One that this node cannot take, its value being over the limit for
+// instance, is Refused; the error is for bytes that are no entry.
 func (s *Source) Apply(entry []byte) (merkle.Outcome, error) {
 	var ent Entry
 	if err := parseEntry(&ent, entry, 0); err != nil {
 		return merkle.Refused, fmt.Errorf("parse entry: %w", err)
 	}
-	outcome, lag := s.engine.Apply(s.now(), &ent)
+	outcome, lag := s.engine.Merge(s.now(), &ent)
 	if outcome == merkle.Applied && s.Applied != nil {
 		s.Applied(&ent, lag)
 	}

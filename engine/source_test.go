@@ -29,7 +29,7 @@ func send(t require.TestingT, from, to *Source, page int) {
 	}
 }
 
-func TestASourceCarriesEverythingToAnEmptyEngine(t *testing.T) {
+func TestASourceCarriesWhatIsLiveToAnEmptyEngine(t *testing.T) {
 	a, b := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
 	for i := range 500 {
 		mustPut(t, a, wall, fmt.Sprint("k", i), strings.Repeat("v", i), PutOptions{})
@@ -49,9 +49,8 @@ func TestASourceCarriesEverythingToAnEmptyEngine(t *testing.T) {
 		require.Equal(t, fromA[i].Value, fromB[i].Value)
 		require.Zero(t, Compare(&fromA[i], &fromB[i]))
 	}
-	sa, sb := a.Stats(), b.Stats()
-	require.Equal(t, sa, sb)
-	require.Equal(t, a.Clock().Read(), b.Clock().Read(), "the clock came with the entries")
+	require.Equal(t, uint64(100), a.Stats().Tombstones)
+	require.Equal(t, Stats{Entries: 450, EntryBytes: a.Stats().EntryBytes - 280}, b.Stats(), "what is dead goes another way")
 }
 
 func TestASourceSendsWhatTheKeyHasByNow(t *testing.T) {
@@ -150,7 +149,8 @@ func TestRekeyKeepsTheContentsAndTakesTheBetterKeyOnly(t *testing.T) {
 	require.NoError(t, a.Check())
 	requireSameRoot(t, a, b)
 	requireValue(t, a, wall, "7", "v")
-	require.Equal(t, 600, a.Sweep(wall+5000, math.MaxInt))
+	require.Equal(t, 300, a.Sweep(wall+5000, math.MaxInt))
+	b.SweepTo(wall+5000, a.Summary().Cut)
 	requireSameRoot(t, a, b)
 
 	settled := better
@@ -191,7 +191,7 @@ func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
 		b := New(Config{Instance: 2, Key: merkle.Key{Created: rapid.Uint64Range(999, 1001).Draw(t, "key")}})
 		now := wall
 		for i := range rapid.IntRange(0, 200).Draw(t, "writes") {
-			e := rapid.SampledFrom([]*Engine{a, b}).Draw(t, "node")
+			e := []*Engine{a, b}[rapid.IntRange(0, 1).Draw(t, "node")]
 			key := fmt.Sprint("k", rapid.IntRange(0, 50).Draw(t, "key"))
 			var err error
 			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
@@ -203,7 +203,16 @@ func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
 			now += rapid.Int64Range(0, 20).Draw(t, "pause")
 			e.Sweep(now, 3)
 		}
-		a.Sweep(now+2000, math.MaxInt) // one of them is ahead with reaping
+		a.Sweep(now+2000, math.MaxInt)
+		b.Sweep(now+2000, math.MaxInt)
+		for _, e := range []*Engine{a, b} { // what is dead goes another way
+			other := []*Engine{b, a}[e.instance-1]
+			for part := range DeadParts {
+				for _, ent := range other.Dead(part, nil) {
+					e.Apply(now+2000, &ent)
+				}
+			}
+		}
 		for salt := range uint64(5) {
 			if talk(t, sourceOf(a, now+2000), sourceOf(b, now+2000), salt).Converged {
 				break

@@ -18,7 +18,9 @@ type place struct {
 	pos   uint64
 	slot  int
 	ref   slab.Ref
-	old   record // nil: nobody ever wrote the key
+	old   record   // nil: nothing is held of the key
+	room  slab.Ref // reserved; zero: nothing is
+	stage stage    // of what the room was reserved for
 }
 
 func (e *Engine) placeOf(s *shard, k *keyed, pos uint64, key string) place {
@@ -27,98 +29,141 @@ func (e *Engine) placeOf(s *shard, k *keyed, pos uint64, key string) place {
 	return p
 }
 
-// storeLocked makes ent what its key holds. The shard's w must be held. The
-// error is ErrOverloaded, and nothing has changed, when there is no memory.
-func (e *Engine) storeLocked(p *place, ent *Entry, now int64) error {
-	s := p.shard
-	st := initialStage(ent, now)
+// reserveLocked finds room for ent: the old record's slot if that has the right
+// size, or a new one. The error is ErrOverloaded when there is no memory. What
+// is reserved is used by storeLocked or given back by unreserveLocked. The
+// shard's w must be held, here and there.
+func (e *Engine) reserveLocked(p *place, ent *Entry) error {
+	size := recordSize(ent)
+	if p.stage = e.stageOf(ent); p.stage == stageDead {
+		size -= len(ent.Value)
+	}
+	if p.old != nil && size <= inPlace && slab.SlotSize(size) == len(p.old) {
+		p.room = p.ref
+		return nil
+	}
+	if p.room = e.slab.Alloc(size); p.room != 0 {
+		return nil
+	}
+	// A delete needs no more room than what it deletes: it always passes.
+	if p.old != nil && size <= len(p.old) {
+		p.room = p.ref
+		return nil
+	}
+	return ErrOverloaded
+}
+
+func (e *Engine) unreserveLocked(p *place) {
+	if p.room != 0 && p.room != p.ref {
+		e.slab.Free(p.room)
+	}
+	p.room = 0
+}
+
+// storeLocked makes ent what its key holds, in the room that was reserved for
+// it. The shard's w must be held.
+func (e *Engine) storeLocked(p *place, ent *Entry) {
+	s, st := p.shard, p.stage
+	if st == stageDead && ent.Kind == KindPut { // it came too late for a value
+		late := *ent
+		late.Value, late.reaped = nil, true
+		ent = &late
+	}
 	fixed := ent.digestFields()
 	digest := p.keyed.hasher.Entry(ent.Key, &fixed)
-
-	var was merkle.Digest
-	wasLive := false
 	if p.old != nil {
-		was = p.old.digest()
-		wasLive = p.old.stage() == stageLive
+		e.detachLocked(p, st)
 	}
-	ref, err := e.putLocked(p, ent, st, digest)
-	if err != nil {
-		return err
-	}
-	if p.old == nil {
+	e.writeLocked(p, ent, st, digest)
+	if st == stageLive {
 		s.stripe.Add(p.pos, digest)
 		if !s.stripe.Fits() {
 			e.rebuildStripe(s, p.keyed)
 		}
-	} else {
-		s.stripe.Replace(p.pos, was, digest)
 	}
-	due := e.dueOf(s)
-	if ent.ExpiresAt != 0 && st != stageDead {
-		due.add(ref)
+	switch {
+	case st == stageDead:
+		s.dead.add(e.slab, p.room)
+	case ent.ExpiresAt != 0:
+		e.dueOf(s).add(p.room)
 	}
-	s.nextDue.Store(due.next())
-	switch isLive := st == stageLive; {
-	case isLive && !wasLive:
-		s.live++
-		e.list(ref)
-	case wasLive && !isLive:
-		s.live--
-	}
+	e.settleLocked(s)
 	if invariant.Enabled {
-		if err := e.checkRecord(s, ref); err != nil {
+		if err := e.checkRecord(s, p.room); err != nil {
 			panic(failed("engine: broken invariant after a write of", ent.Key, err))
 		}
 	}
-	return nil
 }
 
-// putLocked writes ent's record, in the old one's slot if that has the right
-// size, and keeps the table and the ordered index on it: a key that is live no
-// more leaves the index, one that becomes live is not added yet.
-func (e *Engine) putLocked(p *place, ent *Entry, st stage, digest merkle.Digest) (slab.Ref, error) {
+// detachLocked takes the old record out of all that leads to it but the table,
+// and out of the digests. If the key stays live its place in the ordered index
+// is left to writeLocked. The shard's w must be held.
+func (e *Engine) detachLocked(p *place, next stage) {
 	s := p.shard
-	size := recordSize(ent)
-	stays := p.old != nil && size <= inPlace && slab.SlotSize(size) == len(p.old)
-	var ref slab.Ref
-	if stays {
-		ref = p.ref
-	} else if ref = e.slab.store(ent, st, digest); ref == 0 {
-		// A delete needs less room than what it deletes: it always passes.
-		if p.old == nil || size > len(p.old) {
-			return 0, ErrOverloaded
-		}
-		ref, stays = p.ref, true
-	}
-	if p.old == nil {
-		s.bytes += len(ent.Key) + len(ent.Value)
-		s.mu.Lock()
-		s.table.add(tagOf(p.pos), ref)
-		s.mu.Unlock()
-		return ref, nil
-	}
-	s.bytes += len(ent.Value) - p.old.valueLen()
-	e.dueOf(s).remove(p.old)
-	if p.old.stage() == stageLive {
-		switch {
-		case st != stageLive:
+	if p.old.stage() == stageDead {
+		s.dead.remove(e.slab, p.old)
+	} else {
+		s.live--
+		s.stripe.Remove(p.pos, p.old.digest())
+		e.dueOf(s).remove(p.old)
+		if next == stageDead {
 			e.unlist(p.old.key())
-		case !stays:
-			e.relist(ref)
 		}
+	}
+	s.bytes -= p.old.keyLen() + p.old.valueLen()
+}
+
+// writeLocked writes ent's record and has the table and the ordered index lead
+// to it. The shard's w must be held.
+func (e *Engine) writeLocked(p *place, ent *Entry, st stage, digest merkle.Digest) {
+	s := p.shard
+	wasLive := p.old != nil && p.old.stage() == stageLive
+	stays := p.room == p.ref && p.old != nil
+	if !stays {
+		e.slab.at(p.room).write(ent, st, digest, true)
+	}
+	if wasLive && st == stageLive && !stays {
+		e.relist(p.room)
 	}
 	s.mu.Lock()
-	if stays {
+	switch {
+	case stays:
 		p.old.write(ent, st, digest, false)
-	} else {
-		s.table.refs[p.slot] = ref
+	case p.old != nil:
+		s.table.refs[p.slot] = p.room
+	default:
+		s.table.add(tagOf(p.pos), p.room)
 	}
 	s.mu.Unlock()
-	if !stays {
+	if p.old != nil && !stays {
 		e.slab.Free(p.ref)
 	}
-	return ref, nil
+	if st == stageLive {
+		s.live++
+		if !wasLive {
+			e.list(p.room)
+		}
+	}
+	s.bytes += len(ent.Key) + len(ent.Value)
 }
+
+// removeLocked forgets a key whole: neither a value nor a tombstone stays. The
+// shard's w must be held.
+func (e *Engine) removeLocked(p *place) {
+	s := p.shard
+	e.detachLocked(p, stageDead)
+	s.mu.Lock()
+	s.table.remove(p.slot)
+	s.mu.Unlock()
+	e.slab.Free(p.ref)
+	if !s.stripe.Fits() {
+		e.rebuildStripe(s, p.keyed)
+	}
+	e.settleLocked(s)
+}
+
+// settleLocked notes when the shard is next to be swept. s.w must be held.
+func (e *Engine) settleLocked(s *shard) { s.nextCut.Store(e.dueOf(s).next()) }
 
 // list, unlist and relist keep the ordered index.
 
@@ -147,22 +192,22 @@ func (e *Engine) relist(ref slab.Ref) {
 // rebuildStripe makes a shard's stripe anew, as deep as its entries want it.
 // s.w must be held.
 func (e *Engine) rebuildStripe(s *shard, k *keyed) {
-	s.stripe.Rebuild(uint64(s.table.used), func(add func(uint64, merkle.Digest)) {
+	s.stripe.Rebuild(uint64(s.table.used-len(s.dead.refs)), func(add func(uint64, merkle.Digest)) {
 		for _, ref := range s.table.refs {
-			if ref != 0 {
-				r := e.slab.at(ref)
+			if ref == 0 {
+				continue
+			}
+			if r := e.slab.at(ref); r.stage() == stageLive {
 				add(k.hasher.Position(r.keyView()), r.digest())
 			}
 		}
 	})
 }
 
-func initialStage(ent *Entry, now int64) stage {
-	switch {
-	case ent.Kind == KindTombstone || ent.reaped:
+// stageOf is where an entry that is stored now begins.
+func (e *Engine) stageOf(ent *Entry) stage {
+	if ent.Kind == KindTombstone || ent.reaped || ent.ExpiresAt != 0 && cutOf(ent.ExpiresAt) <= e.cut.Load() {
 		return stageDead
-	case !ent.LiveAt(now):
-		return stageExpired
 	}
 	return stageLive
 }

@@ -1,5 +1,7 @@
 package merkle
 
+import "slices"
+
 // pageSize is how many items are asked for at once.
 const pageSize = 64
 
@@ -96,7 +98,13 @@ func (r *Round) lacking(b *bulk, dst []Item) []Item {
 	}
 	kept := dst[:begin]
 	for _, it := range page {
-		if !b.match.cross(r.salt.print(it.Digest, b.d.wide)) {
+		print := r.salt.print(it.Digest, b.d.wide)
+		if b.match.cross(print) {
+			continue
+		}
+		// Where the other side has listed this fingerprint, and another entry of
+		// this one has answered to it, either may be the one that it has.
+		if slices.Contains(b.match.prints, print) || r.source.Surplus(it) {
 			kept = append(kept, it)
 		}
 	}

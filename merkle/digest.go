@@ -126,6 +126,14 @@ func (h Hasher) Seal(d Digest) Digest {
 	return Digest{Hi: hi, Lo: lo}
 }
 
+// Check is a hash of a digest for one occasion, which a salt names: it tells equal
+// digests from different ones, but for a chance that is another one with another
+// salt.
+func (h Hasher) Check(d Digest, salt uint64) uint64 {
+	b := d.Bytes()
+	return siphash.Hash(h.seal[0]^salt, h.seal[1], b[:])
+}
+
 func subkey(k Key, label string) [2]uint64 {
 	a, b := siphash.Hash128(le64(k.Secret[:8]), le64(k.Secret[8:]), []byte(label))
 	return [2]uint64{a, b}

@@ -153,15 +153,38 @@ func (r *Round) onAnswerToPrints(in *reader, lead byte, c claim) {
 	}
 }
 
+// surplus are those of a claim's entries, asked for by the other side, that are to
+// be sent to it. Of two that share a fingerprint nobody knows which it lacks.
+func (r *Round) surplus(c claim, lacked uint32) uint32 {
+	if c.kind != claimPrints {
+		return lacked
+	}
+	listed := r.ear.listed[c.from:c.to]
+	for set := lacked; set != 0; set &= set - 1 {
+		i := bits.TrailingZeros32(set)
+		print := r.salt.print(listed[i].Digest, false)
+		alone := true
+		for j := range listed {
+			alone = alone && (j == i || r.salt.print(listed[j].Digest, false) != print)
+		}
+		if alone && !r.source.Surplus(listed[i]) {
+			lacked &^= 1 << i
+		}
+	}
+	return lacked
+}
+
 // oweListed owes the entries of a claim that the other side asked for.
 func (r *Round) oweListed(c claim, set uint32) {
+	if set == 0 {
+		return
+	}
 	m, from := &r.mouth, len(r.mouth.items)
+	set = r.surplus(c, set)
 	for listed := r.ear.listed[c.from:c.to]; set != 0; set &= set - 1 {
 		m.items = append(m.items, listed[bits.TrailingZeros32(set)])
 	}
-	if from < len(m.items) {
-		m.debts = append(m.debts, debt{kind: debtEntries, span: between(from, len(m.items))})
-	}
+	m.debts = append(m.debts, debt{kind: debtEntries, span: between(from, len(m.items))})
 }
 
 // owe compares the entries of a claim that the other side lacks (set) with the
@@ -169,6 +192,7 @@ func (r *Round) oweListed(c claim, set uint32) {
 // newer goes over; what stands alone goes over anyway.
 func (r *Round) owe(c claim, set uint32, theirs []header) {
 	mine := r.ear.listed[c.from:c.to]
+	set = r.surplus(c, set)
 	send, want := set, uint32(1)<<len(theirs)-1
 	for j, h := range theirs {
 		i, alone := r.counterpart(mine, set, theirs, j)

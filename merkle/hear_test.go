@@ -39,7 +39,7 @@ func TestOnlyAPlainPairDecidesWhichEntryIsStale(t *testing.T) {
 		"as many as may be told": {[]Item{at(40, 1)}, manyItems(maxHeaders), 1, 1<<maxHeaders - 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := NewRound(RoundConfig{Salt: 3})
+			r := NewRound(RoundConfig{Salt: 3, Source: &store{}})
 			r.ear.listed = tc.mine
 			var theirs []header
 			for _, it := range tc.theirs {

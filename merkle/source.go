@@ -28,6 +28,8 @@ const (
 	// Refused: the entry is not taken in, now or ever. The ranges that hold it
 	// stay different.
 	Refused
+	// Held: the entry builds upon others that have not come yet.
+	Held
 )
 
 // String names the outcome.
@@ -39,6 +41,8 @@ func (o Outcome) String() string {
 		return "ignored"
 	case Refused:
 		return "refused"
+	case Held:
+		return "held"
 	default:
 		return "unknown"
 	}
@@ -67,6 +71,9 @@ type Source interface {
 	// caller goes on at the last position plus one.
 	Items(r Range, from uint64, dst []Item, limit int) []Item
 
+	// Surplus reports whether an entry that the peer lacks is to be sent to it. If
+	// not, the source has let it go.
+	Surplus(it Item) bool
 	// AppendEntry appends the entry's wire form. It may append the form of
 	// what has replaced the entry meanwhile, or nothing if it is gone.
 	AppendEntry(dst []byte, it Item) []byte

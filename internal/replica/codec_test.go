@@ -9,16 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tochemey/gokv/engine"
-	"github.com/tochemey/gokv/merkle"
+	"github.com/tochemey/gokv/internal/causal"
 )
 
 func goldenPush() *PushFrame {
 	return &PushFrame{
-		Seq: 1, Clock: 0x0102030405060708, Prev: 9,
+		Seq: 1, Clock: 0x0102030405060708, Hidden: causal.Vector{{Time: 5, Instance: 3}},
 		Entries: []*engine.Entry{
 			{
 				Key: "k", Value: []byte("v"), Kind: engine.KindPut, Checksum: engine.Checksum([]byte("v")),
-				Version: engine.Version{Time: 10, Instance: 11}, Over: engine.Version{Time: 7, Instance: 8},
+				Version: engine.Version{Time: 10, Instance: 11}, Prev: 9, Over: engine.Version{Time: 7, Instance: 8},
 				ExpiresAt: 1_700_000_000_000,
 			},
 			{Key: "gone", Kind: engine.KindTombstone, Version: engine.Version{Time: 12, Instance: 11}},
@@ -27,17 +27,21 @@ func goldenPush() *PushFrame {
 }
 
 var (
-	goldenAck     = AckFrame{Seq: 1, Clock: 2, Refused: 3}
-	goldenPayload = Payload{Clock: 0x0102030405060708, Root: merkle.Digest{Hi: 1, Lo: 2}, Ready: true}
+	goldenAck     = AckFrame{Seq: 1, Clock: 2, Refused: 3, Held: 4}
+	goldenPayload = Payload{
+		Clock: 0x0102030405060708, Check: 0x0a0b0c0d0e0f, Cut: 7, Last: 0x0102030405060700, Ready: true,
+		Report: causal.Report{Least: 0x0102030405060708 - 3*leastUnit, Departed: causal.Seen{Base: causal.Vector{{Time: 5, Instance: 3}}}},
+	}
 )
 
 const (
-	goldenPushHex = "01" + "0000000000000001" + "0102030405060708" + "0000000000000009" + "0000" + "00000002" +
-		"00000035" + "15" + "016b" + "000000000000000a000000000000000b" + "0000018bcfe56800" +
+	goldenPushHex = "01" + "0000000000000001" + "0102030405060708" + "01" + "0000000000000003" + "0000000000000005" + "00000002" +
+		"01" + "00000035" + "15" + "016b" + "000000000000000a000000000000000b" + "0000018bcfe56800" +
 		"00000000000000070000000000000008" + "a293d43641f17ec1" + "0176" +
-		"00000016" + "02" + "04676f6e65" + "000000000000000c000000000000000b"
-	goldenAckHex     = "02" + "0000000000000001" + "0000000000000002" + "00000003" + "0000"
-	goldenPayloadHex = "01" + "01" + "0102030405060708" + "00000000000000010000000000000002" + "00"
+		"00" + "00000016" + "02" + "04676f6e65" + "000000000000000c000000000000000b"
+	goldenAckHex     = "02" + "0000000000000001" + "0000000000000002" + "00000003" + "00000004"
+	goldenPayloadHex = "25" + "0102030405060708" + "0a0b0c0d0e0f" + "07" + "09" + "04" +
+		"01" + "0000000000000003" + "0000000000000005" + "00" + "00"
 )
 
 func unhex(s string) []byte {
@@ -69,7 +73,7 @@ func TestThePayloadHasItsBytes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, goldenPayload, got)
 
-	got, err = ParsePayload(Payload{}.AppendTo(nil))
+	got, err = ParsePayload((&Payload{}).AppendTo(nil))
 	require.NoError(t, err)
 	require.Equal(t, Payload{}, got)
 	require.LessOrEqual(t, MaxPayload, 256, "what the membership carries")
@@ -103,39 +107,45 @@ func TestAnotherKindOrVersionIsRefused(t *testing.T) {
 	}
 }
 
-func TestExtensionsAreSkippedUpToTheirBound(t *testing.T) {
-	extend := func(b []byte, at, lengthBytes, n int) []byte {
-		ext := make([]byte, lengthBytes+n)
-		if lengthBytes == 1 {
-			ext[0] = byte(n)
-		} else {
-			binary.BigEndian.PutUint16(ext, uint16(n))
-		}
-		return slices.Replace(slices.Clone(b), at, at+lengthBytes, ext...)
-	}
-	for name, where := range map[string]struct{ at, lengthBytes, most int }{
-		"push":    {25, 2, maxFrameExt},
-		"ack":     {21, 2, maxFrameExt},
-		"payload": {26, 1, maxPayloadExt},
-	} {
-		p := parsers[name]
-		require.NoError(t, p.parse(extend(p.good, where.at, where.lengthBytes, where.most)), name)
-		require.ErrorIs(t, p.parse(extend(p.good, where.at, where.lengthBytes, where.most+1)), ErrMalformed, name)
+func TestAnIdleClustersPayloadIsSmall(t *testing.T) {
+	const hour = 3_600_000 << 16
+	now := uint64(1_700_000_000_000) << 16
+	p := Payload{Clock: now, Check: 1, Last: now - 24*hour, Ready: true, Report: causal.Report{Least: now - 2000<<16}}
+	require.LessOrEqual(t, len(p.AppendTo(nil)), 24)
+}
+
+func TestALeastIsRoundedToTheSafeSide(t *testing.T) {
+	for _, behind := range []uint64{0, 1, leastUnit - 1, leastUnit, leastUnit + 1, 1 << 50} {
+		p := Payload{Clock: 1 << 52, Report: causal.Report{Least: 1<<52 - behind}}
+		got, err := ParsePayload(p.AppendTo(nil))
+		require.NoError(t, err)
+		require.LessOrEqual(t, got.Report.Least, p.Report.Least)
+		require.Less(t, p.Report.Least-got.Report.Least, uint64(leastUnit))
 	}
 }
 
-func TestUnknownPayloadFlagsAreIgnored(t *testing.T) {
-	b := unhex(goldenPayloadHex)
-	b[1] = 0xfd
-	got, err := ParsePayload(b)
-	require.NoError(t, err)
-	require.Equal(t, goldenPayload, got)
+func TestMoreDepartedInstancesThanFitGoByTurns(t *testing.T) {
+	p := Payload{Clock: 1000}
+	for i := range uint64(100) {
+		p.Report.Departed.Base.Raise(causal.Dot{Time: i + 1, Instance: i})
+		p.Report.Departed.Take(causal.Dot{Time: i + 10, Instance: i}, i+5)
+	}
+	var heard causal.Seen
+	for range 200 {
+		p.Clock++
+		b := p.AppendTo(nil)
+		require.LessOrEqual(t, len(b), MaxPayload)
+		got, err := ParsePayload(b)
+		require.NoError(t, err)
+		heard.Merge(&got.Report.Departed)
+	}
+	require.Equal(t, p.Report.Departed.Base, heard.Base)
 }
 
 func TestAPushsCountIsCheckedBeforeAnythingIsAllocated(t *testing.T) {
 	for _, count := range []uint32{0, 3, 1000, MaxPushEntries, MaxPushEntries + 1, 1<<32 - 1} {
 		b := unhex(goldenPushHex)
-		binary.BigEndian.PutUint32(b[27:], count)
+		binary.BigEndian.PutUint32(b[34:], count)
 		var err error
 		allocs := testing.AllocsPerRun(1, func() { _, err = ParsePush(b) })
 		require.ErrorIs(t, err, ErrMalformed)
@@ -145,7 +155,7 @@ func TestAPushsCountIsCheckedBeforeAnythingIsAllocated(t *testing.T) {
 
 func TestAPushWithABadEntryIsRefused(t *testing.T) {
 	b := unhex(goldenPushHex)
-	b[pushFixed+4] = 0 // the kind
+	b[pushFixed+16+1+4] = 0 // the kind
 	_, err := ParsePush(b)
 	require.ErrorIs(t, err, ErrMalformed)
 	require.ErrorContains(t, err, "entry 0 of 2")

@@ -32,7 +32,6 @@ func (r Reason) String() string {
 type Push struct {
 	To      uint64 // the peer's instance
 	Seq     uint64 // to be handed back in PushDone; never zero
-	Prev    uint64 // version time of the write before the first of Entries; 0 where there was none
 	Entries []*engine.Entry
 }
 

@@ -5,25 +5,26 @@ import (
 	"fmt"
 
 	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/internal/causal"
 )
 
 // The frames of a push stream, without the length prefix that the stream puts
-// before each. All integers are big endian. The sender sends one push, the
-// receiver answers it with one acknowledgement, and so on in turn.
+// before each. Integers are big endian unless they are uvarints, in their
+// shortest form. The sender sends one push, the receiver answers it with one
+// acknowledgement, and so on in turn.
 //
-//	push  │ 1 │ seq 8 │ clock 8 │ prev 8 │ ext len 2 │ ext │ count 4 │ (len 4 │ entry) × count
-//	ack   │ 2 │ seq 8 │ clock 8 │ refused 4 │ ext len 2 │ ext
+//	push  │ 1 │ seq 8 │ clock 8 │ hidden │ count 4 │ (gap uvarint │ len 4 │ entry) × count
+//	ack   │ 2 │ seq 8 │ clock 8 │ refused 4 │ held 4
 //
-// Extension bytes are skipped: they are the place for what a later version
-// knows of the issuer (what it has hidden, for one).
+// hidden is a vector (internal/causal): what has changed in the sender's since the
+// push before on this stream. gap is how long before the entry its issuer's write
+// before it was, zero if it is the first.
 const (
 	framePush = 1
 	frameAck  = 2
 
-	pushFixed = 1 + 8 + 8 + 8 + 2 + 4
-	ackFixed  = 1 + 8 + 8 + 4 + 2
-
-	maxFrameExt = 4096
+	pushFixed = 1 + 8 + 8 + 1 + 4
+	ackSize   = 1 + 8 + 8 + 4 + 4
 
 	// MaxPushEntries caps the entries of one push. With the default batch, which
 	// is bounded in bytes, it is never reached: an entry counts entryOverhead at
@@ -33,9 +34,9 @@ const (
 
 // PushFrame carries a batch of writes to one peer.
 type PushFrame struct {
-	Seq     uint64 // answered by an AckFrame with the same
-	Clock   uint64 // the sender's hybrid clock
-	Prev    uint64 // version time of the issuer's write before the first entry; 0 none
+	Seq     uint64        // answered by an AckFrame with the same
+	Clock   uint64        // the sender's hybrid clock
+	Hidden  causal.Vector // what is new in the sender's, read no earlier than the entries were written
 	Entries []*engine.Entry
 }
 
@@ -44,10 +45,14 @@ func (f *PushFrame) AppendTo(dst []byte) []byte {
 	dst = append(dst, framePush)
 	dst = binary.BigEndian.AppendUint64(dst, f.Seq)
 	dst = binary.BigEndian.AppendUint64(dst, f.Clock)
-	dst = binary.BigEndian.AppendUint64(dst, f.Prev)
-	dst = binary.BigEndian.AppendUint16(dst, 0)
+	dst = f.Hidden.AppendTo(dst)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(f.Entries)))
 	for _, e := range f.Entries {
+		gap := uint64(0)
+		if e.Prev != 0 {
+			gap = e.Version.Time - e.Prev
+		}
+		dst = binary.AppendUvarint(dst, gap)
 		at := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
 		dst = engine.AppendEntry(dst, e)
@@ -66,40 +71,28 @@ func ParsePush(b []byte) (*PushFrame, error) {
 	if b[0] != framePush {
 		return nil, fmt.Errorf("push: frame of kind %d: %w", b[0], ErrMalformed)
 	}
-	f := &PushFrame{
-		Seq:   binary.BigEndian.Uint64(b[1:]),
-		Clock: binary.BigEndian.Uint64(b[9:]),
-		Prev:  binary.BigEndian.Uint64(b[17:]),
-	}
-	rest, err := skipExt(b[25:])
-	if err != nil {
-		return nil, fmt.Errorf("push: %w", err)
+	f := &PushFrame{Seq: binary.BigEndian.Uint64(b[1:]), Clock: binary.BigEndian.Uint64(b[9:])}
+	var rest []byte
+	var err error
+	if f.Hidden, rest, err = causal.ParseVector(b[17:]); err != nil {
+		return nil, fmt.Errorf("push: hidden: %w: %w", err, ErrMalformed)
 	}
 	if len(rest) < 4 {
 		return nil, fmt.Errorf("push: ends before its count: %w", ErrMalformed)
 	}
 	count := binary.BigEndian.Uint32(rest)
 	rest = rest[4:]
-	// Each entry takes five bytes at least, so the count is bounded by what is there.
-	if count == 0 || count > MaxPushEntries || int(count) > len(rest)/5 {
+	// Each entry takes six bytes at least, so the count is bounded by what is there.
+	if count == 0 || count > MaxPushEntries || int(count) > len(rest)/6 {
 		return nil, fmt.Errorf("push: %d entries in %d bytes, 1 to %d allowed: %w", count, len(rest), MaxPushEntries, ErrMalformed)
 	}
 	f.Entries = make([]*engine.Entry, 0, count)
 	for i := range count {
-		if len(rest) < 4 {
-			return nil, fmt.Errorf("push: ends before entry %d of %d: %w", i, count, ErrMalformed)
-		}
-		n := binary.BigEndian.Uint32(rest)
-		rest = rest[4:]
-		if uint64(n) > uint64(len(rest)) {
-			return nil, fmt.Errorf("push: entry %d of %d is %d bytes, %d are left: %w", i, count, n, len(rest), ErrMalformed)
-		}
-		e, err := engine.ParseEntry(rest[:n], 0)
-		if err != nil {
+		var e *engine.Entry
+		if e, rest, err = parsePushed(rest); err != nil {
 			return nil, fmt.Errorf("push: entry %d of %d: %w", i, count, err)
 		}
 		f.Entries = append(f.Entries, e)
-		rest = rest[n:]
 	}
 	if len(rest) != 0 {
 		return nil, fmt.Errorf("push: %d bytes after the last entry: %w", len(rest), ErrMalformed)
@@ -107,12 +100,39 @@ func ParsePush(b []byte) (*PushFrame, error) {
 	return f, nil
 }
 
-// AckFrame answers a push: each entry was merged, ignored as older, or refused
-// because its version is too far ahead of the receiver's clock.
+// parsePushed reads one entry of a push, and returns what follows it.
+func parsePushed(b []byte) (*engine.Entry, []byte, error) {
+	gap, used := binary.Uvarint(b)
+	if used <= 0 || used > 1 && gap < 1<<(7*(used-1)) || len(b) < used+4 {
+		return nil, nil, fmt.Errorf("ends before its length: %w", ErrMalformed)
+	}
+	n := binary.BigEndian.Uint32(b[used:])
+	b = b[used+4:]
+	if uint64(n) > uint64(len(b)) {
+		return nil, nil, fmt.Errorf("%d bytes, %d are left: %w", n, len(b), ErrMalformed)
+	}
+	e, err := engine.ParseEntry(b[:n], 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if gap >= e.Version.Time {
+		return nil, nil, fmt.Errorf("its issuer's write before it was %d earlier, it is of %d: %w", gap, e.Version.Time, ErrMalformed)
+	}
+	if gap > 0 {
+		e.Prev = e.Version.Time - gap
+	}
+	return e, b[n:], nil
+}
+
+// AckFrame answers a push: each entry was merged, ignored as older, refused
+// because its version is too far ahead of the receiver's clock, or held for what
+// it builds upon until the receiver gave it up. A round has to bring what was
+// held.
 type AckFrame struct {
 	Seq     uint64
 	Clock   uint64 // the receiver's hybrid clock
 	Refused uint32
+	Held    uint32
 }
 
 // AppendTo appends the wire form.
@@ -121,36 +141,33 @@ func (f AckFrame) AppendTo(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, f.Seq)
 	dst = binary.BigEndian.AppendUint64(dst, f.Clock)
 	dst = binary.BigEndian.AppendUint32(dst, f.Refused)
-	return binary.BigEndian.AppendUint16(dst, 0)
+	return binary.BigEndian.AppendUint32(dst, f.Held)
 }
 
 // ParseAck reads an acknowledgement.
 func ParseAck(b []byte) (AckFrame, error) {
-	if len(b) < ackFixed {
-		return AckFrame{}, fmt.Errorf("push ack: %d bytes, at least %d: %w", len(b), ackFixed, ErrMalformed)
+	if len(b) != ackSize {
+		return AckFrame{}, fmt.Errorf("push ack: %d bytes, %d expected: %w", len(b), ackSize, ErrMalformed)
 	}
 	if b[0] != frameAck {
 		return AckFrame{}, fmt.Errorf("push ack: frame of kind %d: %w", b[0], ErrMalformed)
-	}
-	rest, err := skipExt(b[21:])
-	if err != nil {
-		return AckFrame{}, fmt.Errorf("push ack: %w", err)
-	}
-	if len(rest) != 0 {
-		return AckFrame{}, fmt.Errorf("push ack: %d bytes too many: %w", len(rest), ErrMalformed)
 	}
 	return AckFrame{
 		Seq:     binary.BigEndian.Uint64(b[1:]),
 		Clock:   binary.BigEndian.Uint64(b[9:]),
 		Refused: binary.BigEndian.Uint32(b[17:]),
+		Held:    binary.BigEndian.Uint32(b[21:]),
 	}, nil
 }
 
-// skipExt passes over an extension: a 16-bit length, bounded, and its bytes.
-func skipExt(b []byte) ([]byte, error) {
-	n := int(binary.BigEndian.Uint16(b))
-	if n > maxFrameExt || n > len(b)-2 {
-		return nil, fmt.Errorf("%d bytes of extension named, %d there, at most %d: %w", n, len(b)-2, maxFrameExt, ErrMalformed)
+// News is what a vector covers and before, which is brought up to it, did not: the
+// part of the sender's hidden vector that the next push on a stream carries.
+func News(before *causal.Vector, now causal.Vector) (news causal.Vector) {
+	for _, d := range now {
+		if !before.Covers(d) {
+			news = append(news, d)
+		}
 	}
-	return b[2+n:], nil
+	before.Merge(now)
+	return news
 }

@@ -7,21 +7,18 @@ import (
 	"github.com/tochemey/gokv/engine"
 )
 
-// Write hands in a local write, in the order of the node's versions as far as
-// the caller can tell. It is pushed at once to each live peer whose link is
+// Write hands in a local write, in any order. It is pushed at once to each live peer whose link is
 // idle, and queued for the others.
 func (m *Machine) Write(now time.Time, e *engine.Entry, out *Effects) {
-	prev := m.written
-	m.written = max(m.written, e.Version.Time)
 	for _, p := range m.peers {
 		if !p.up {
 			continue
 		}
 		if p.inflight == 0 {
-			m.send(p, prev, []*engine.Entry{e}, out)
+			m.send(p, []*engine.Entry{e}, out)
 			continue
 		}
-		p.queue.push(e, prev)
+		p.queue.push(e)
 		if p.queue.bytes > m.cfg.QueueBytes {
 			out.Dropped += p.queue.drop()
 			m.miss(now, p, ReasonQueueDropped)
@@ -53,16 +50,15 @@ func (m *Machine) PushDone(now time.Time, instance, seq uint64, failed bool, out
 		out.Dropped += p.queue.drop()
 		m.miss(now, p, ReasonPushFailed)
 	} else if p.queue.len() > 0 {
-		entries, prev := p.queue.take(m.cfg.BatchBytes)
-		m.send(p, prev, entries, out)
+		m.send(p, p.queue.take(m.cfg.BatchBytes), out)
 	}
 	m.advance(now, out)
 }
 
-func (m *Machine) send(p *peer, prev uint64, entries []*engine.Entry, out *Effects) {
+func (m *Machine) send(p *peer, entries []*engine.Entry, out *Effects) {
 	m.seq++
 	p.inflight, p.sending = m.seq, true
-	out.Pushes = append(out.Pushes, Push{To: p.Instance, Seq: m.seq, Prev: prev, Entries: entries})
+	out.Pushes = append(out.Pushes, Push{To: p.Instance, Seq: m.seq, Entries: entries})
 }
 
 // miss marks a peer that has not got writes of ours.

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/tochemey/gokv/merkle"
 )
 
 // Peer is a live member as the membership knows it.
@@ -31,7 +29,6 @@ type Machine struct {
 	ready    bool
 	searched bool
 	seq      uint64       // of the last push
-	written  uint64       // version time of the last write handed in
 	round    *activeRound // the one round that this node initiates
 	nextSync time.Time    // no round for a differing root before
 }
@@ -50,6 +47,7 @@ type peer struct {
 
 	lost     bool      // what we hold may be missing there
 	differs  bool      // its last reported root differed from ours
+	unsure   int       // reports in a row that may differ for their cut alone
 	diverged time.Time // since when, while it differs
 	owed     Reason    // a round is owed, and why
 	since    time.Time // when the youngest of what is owed arose
@@ -130,16 +128,20 @@ func (m *Machine) PeerDown(now time.Time, instance uint64, out *Effects) {
 	m.advance(now, out)
 }
 
-// PeerPayload takes in what a peer's probe or acknowledgement carried. own is
-// this node's root digest, read no earlier than the last Write handed in: equal
-// roots then prove that the peer has every one of them.
-func (m *Machine) PeerPayload(now time.Time, instance uint64, pl Payload, own merkle.Digest, out *Effects) {
+// PeerPayload takes in what a peer's probe or acknowledgement carried, and how the
+// peer compares with this node by it. The comparison was made no earlier than the
+// last Write was handed in: a peer that is alike has every write.
+func (m *Machine) PeerPayload(now time.Time, instance uint64, pl *Payload, like Likeness, out *Effects) {
 	p := m.find(instance)
 	if p == nil || !p.up {
 		return
 	}
 	p.ready, p.searched = pl.Ready, pl.Searched
-	if pl.Root == own {
+	if p.unsure++; like != Unsure {
+		p.unsure = 0
+	}
+	switch {
+	case like == Alike:
 		p.differs, p.lost = false, false
 		p.calm()
 		// A node that is not ready yet needs its round all the same: it also
@@ -147,11 +149,16 @@ func (m *Machine) PeerPayload(now time.Time, instance uint64, pl Payload, own me
 		if m.ready && p.owed != ReasonAsked {
 			p.settle()
 		}
-	} else {
+	case like == Unlike || p.unsure >= maxUnsure:
 		m.differ(now, p)
 	}
 	m.advance(now, out)
 }
+
+// maxUnsure is how many times in a row a peer may seem different for its cut of
+// expiry before it counts as different: a clock that is off by more than a second
+// keeps the cuts apart.
+const maxUnsure = 4
 
 // SyncAll owes a round to every live peer now, and returns their instances.
 func (m *Machine) SyncAll(now time.Time, out *Effects) []uint64 {

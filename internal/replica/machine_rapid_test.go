@@ -61,7 +61,7 @@ func (w *world) absorb(t require.TestingT) {
 		}
 		require.True(t, bytes <= rapidBatch || len(p.Entries) == 1)
 		w.inflight[p.To] = p
-		w.history = append(w.history, fmt.Sprintf("push %d %d %d %v", p.To, p.Seq, p.Prev, keys(p.Entries)))
+		w.history = append(w.history, fmt.Sprintf("push %d %d %v", p.To, p.Seq, keys(p.Entries)))
 	}
 	for _, r := range w.out.Rounds {
 		require.Nil(t, w.round, "two rounds at once")
@@ -91,7 +91,7 @@ func (w *world) check(t require.TestingT) {
 		}
 		under := map[uint64]bool{}
 		for _, q := range p.queue.items[p.queue.head:] {
-			under[q.entry.Version.Time] = true
+			under[q.Version.Time] = true
 		}
 		for _, e := range w.inflight[id].Entries {
 			under[e.Version.Time] = true
@@ -173,7 +173,7 @@ func (w *world) act(t *rapid.T) {
 		if peer != nil {
 			peer.ready = ready
 		}
-		w.m.PeerPayload(w.now, id, Payload{Root: root, Ready: ready, Searched: flag.Draw(t, "searched")}, own, &w.out)
+		w.m.PeerPayload(w.now, id, &Payload{Ready: ready, Searched: flag.Draw(t, "searched")}, alikeIf(root == own), &w.out)
 	case "round":
 		if w.round == nil {
 			return
@@ -284,7 +284,7 @@ func (w *world) settle(t *rapid.T) {
 				if !w.m.Ready() && len(w.peers) > 0 && !reported {
 					// Met before it was ready: an elder makes us ready once it is.
 					reported = true
-					w.m.PeerPayload(w.now, w.ids()[0], Payload{Ready: true}, merkle.Digest{}, &w.out)
+					w.m.PeerPayload(w.now, w.ids()[0], &Payload{Ready: true}, Alike, &w.out)
 					continue
 				}
 				require.Equal(t, w.ready || len(w.peers) > 0, w.m.Ready())
@@ -335,6 +335,6 @@ func (w *world) replay(t *rapid.T, s uint64) {
 			w.m.RoundDone(w.now, id, RoundResult{Initiator: true, Failed: failed, Converged: s/100_000%2 == 0}, &w.out)
 		}
 	case 5:
-		w.m.PeerPayload(w.now, id, Payload{Root: merkle.Digest{Lo: s / 100_000 % 2}}, merkle.Digest{}, &w.out)
+		w.m.PeerPayload(w.now, id, &Payload{}, alikeIf(s/100_000%2 == 0), &w.out)
 	}
 }

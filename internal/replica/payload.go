@@ -5,76 +5,205 @@ import (
 	"fmt"
 
 	"github.com/tochemey/gokv/engine"
-	"github.com/tochemey/gokv/merkle"
+	"github.com/tochemey/gokv/internal/causal"
 )
 
-// Payload is what rides on the membership's probes and acknowledgements, and
-// what both ends of a round's stream say first: enough to know that nothing
-// differs without opening a stream.
+// Payload is what rides on the membership's probes and acknowledgements: enough
+// to know that nothing differs without opening a stream, and how far its sender
+// has seen everything. Some 24 bytes on an idle cluster.
 //
-//	┌─────────┬───────┬─────────┬──────┬────────┬─────┐
-//	│ version │ flags │  clock  │ root │ ext len│ ext │
-//	│    1    │   1   │    8    │  16  │    1   │  n  │
-//	└─────────┴───────┴─────────┴──────┴────────┴─────┘
+//	┌───────┬───────┬───────┬───────┬───────────┬──────────┬──────────────────────┐
+//	│ flags │ clock │ check │ cut   │ last      │ least    │ departed, if flagged │
+//	│   1   │   8   │   6   │   1   │ uvarint   │ uvarint  │ rest                 │
+//	└───────┴───────┴───────┴───────┴───────────┴──────────┴──────────────────────┘
 //
-// Extension bytes are skipped: they are the place for a later version's fields.
+// last is how long before the clock the sender's last write was, plus one, zero
+// if it never wrote; least is likewise, in units of 64 ms, rounded to the safe
+// side.
 type Payload struct {
-	Clock uint64        // hybrid clock reading
-	Root  merkle.Digest // digest of everything held
-	Ready bool          // the node serves
+	Clock uint64 // hybrid clock reading
+	// Check is a keyed hash of the root digest and the clock (CheckOf), 48 bits
+	// of it. Equal ones are as good as equal roots for leaving a stream closed;
+	// nothing is taken as seen because of them.
+	Check uint64
+	// Cut is the second up to which expiry had been taken out of the root, the
+	// last eight bits of it.
+	Cut  uint8
+	Last uint64 // the time of the sender's last write
+	Ready bool   // the node serves
 	// Searched: everybody whom the node's discovery named has answered or had
 	// the time to, or it named nobody.
 	Searched bool
+	// Report is how far the sender has seen everything. Of departed instances
+	// there may be a part only, another one each time.
+	Report causal.Report
 }
 
 const (
-	payloadVersion = 1
-	payloadFixed   = 1 + 1 + 8 + 16 + 1
-
 	payloadReady    = 1 << 0
 	payloadSearched = 1 << 1
+	payloadDeparted = 1 << 2
+	payloadVersion  = 2 << 4
 
-	// MaxPayload bounds a payload's size, extension included.
-	MaxPayload = payloadFixed + maxPayloadExt
+	payloadFixed = 1 + 8 + checkBytes + 1
 
-	maxPayloadExt = 200
+	checkBytes = 6
+	leastUnit  = 64 << 16 // of a clock reading: 64 ms
+
+	// MaxPayload bounds a payload's size.
+	MaxPayload = 240
 )
 
 // ErrMalformed is what every refusal of a decoder wraps, an entry's included.
 var ErrMalformed = engine.ErrMalformed
 
+// PayloadOf is the payload of an engine's node.
+func PayloadOf(e *engine.Engine, h *Horizon) Payload {
+	p := Payload{Report: h.Report()}
+	p.Clock, p.Last = e.Progress()
+	p.Check, p.Cut = checkOf(e, p.Clock)
+	return p
+}
+
+func checkOf(e *engine.Engine, clock uint64) (check uint64, cut uint8) {
+	sum := e.Summary()
+	return e.Hasher().Check(sum.Root, clock) & (1<<(8*checkBytes) - 1), uint8(sum.Cut / 1000)
+}
+
+// Likeness is how a peer compares with this node.
+type Likeness uint8
+
+// The likenesses.
+const (
+	Unlike Likeness = iota // something is to be repaired, or to be learnt
+	Alike                  // the peer holds the same, and this node has seen all that it wrote
+	Unsure                 // the roots differ, perhaps only because the cuts of expiry do
+)
+
+// Compare takes in what a peer's payload says of itself, and compares the peer
+// with this node.
+func (p *Payload) Compare(e *engine.Engine, instance uint64) Likeness {
+	caughtUp := e.Reach(instance, p.Clock, p.Last)
+	switch check, cut := checkOf(e, p.Clock); {
+	case check == p.Check && caughtUp:
+		return Alike
+	case check != p.Check && cut != p.Cut:
+		return Unsure
+	}
+	return Unlike
+}
+
 // AppendTo appends the wire form.
-func (p Payload) AppendTo(dst []byte) []byte {
-	var flags byte
+func (p *Payload) AppendTo(dst []byte) []byte {
+	at := len(dst)
+	flags := byte(payloadVersion)
 	if p.Ready {
 		flags |= payloadReady
 	}
 	if p.Searched {
 		flags |= payloadSearched
 	}
-	dst = append(dst, payloadVersion, flags)
+	dst = append(dst, flags)
 	dst = binary.BigEndian.AppendUint64(dst, p.Clock)
-	root := p.Root.Bytes()
-	dst = append(dst, root[:]...)
-	return append(dst, 0)
+	check := binary.BigEndian.AppendUint64(nil, p.Check)
+	dst = append(dst, check[8-checkBytes:]...)
+	dst = append(dst, p.Cut)
+	last := uint64(0)
+	if p.Last != 0 {
+		last = p.Clock - min(p.Last, p.Clock) + 1
+	}
+	dst = binary.AppendUvarint(dst, last)
+	least := uint64(0)
+	if p.Report.Least != 0 {
+		least = (p.Clock-min(p.Report.Least, p.Clock)+leastUnit-1)/leastUnit + 1
+	}
+	dst = binary.AppendUvarint(dst, least)
+	if part := p.departed(MaxPayload - (len(dst) - at)); len(part.Seen.Base)+len(part.Seen.Ahead) > 0 {
+		dst[at] |= payloadDeparted
+		dst = part.AppendTo(dst)
+	}
+	return dst
+}
+
+// departed is as much as so many bytes hold of what the report says of departed
+// instances, beginning at another place with each clock.
+func (p *Payload) departed(room int) (part causal.Knowledge) {
+	const vector, ahead = 16, 26 // bytes an item at most
+	room -= 3                    // the counts
+	d := &p.Report.Departed
+	for i := range d.Base {
+		if room -= vector; room < 0 {
+			return part
+		}
+		part.Seen.Base.Raise(d.Base[(i+int(p.Clock%uint64(len(d.Base))))%len(d.Base)])
+	}
+	for i := range d.Ahead {
+		if room -= ahead; room < 0 {
+			return part
+		}
+		a := d.Ahead[(i+int(p.Clock%uint64(len(d.Ahead))))%len(d.Ahead)]
+		part.Seen.Take(a.Dot, a.Prev)
+	}
+	return part
 }
 
 // ParsePayload reads the wire form.
 func ParsePayload(b []byte) (Payload, error) {
-	if len(b) < payloadFixed {
-		return Payload{}, fmt.Errorf("payload: %d bytes, at least %d: %w", len(b), payloadFixed, ErrMalformed)
+	if len(b) < payloadFixed || len(b) > MaxPayload {
+		return Payload{}, fmt.Errorf("payload: %d bytes, %d to %d allowed: %w", len(b), payloadFixed, MaxPayload, ErrMalformed)
 	}
-	if b[0] != payloadVersion {
-		return Payload{}, fmt.Errorf("payload: version %d, known is %d: %w", b[0], payloadVersion, ErrMalformed)
+	if b[0]&^(payloadReady|payloadSearched|payloadDeparted) != payloadVersion {
+		return Payload{}, fmt.Errorf("payload: flags %08b: %w", b[0], ErrMalformed)
 	}
-	if ext := int(b[payloadFixed-1]); ext > maxPayloadExt || len(b) != payloadFixed+ext {
-		return Payload{}, fmt.Errorf("payload: %d bytes of extension named, %d there, at most %d: %w",
-			ext, len(b)-payloadFixed, maxPayloadExt, ErrMalformed)
+	p := Payload{
+		Ready:    b[0]&payloadReady != 0,
+		Searched: b[0]&payloadSearched != 0,
+		Clock:    binary.BigEndian.Uint64(b[1:]),
 	}
-	return Payload{
-		Ready:    b[1]&payloadReady != 0,
-		Searched: b[1]&payloadSearched != 0,
-		Clock:    binary.BigEndian.Uint64(b[2:]),
-		Root:     merkle.DigestFrom([16]byte(b[10:26])),
-	}, nil
+	departed := b[0]&payloadDeparted != 0
+	var check [8]byte
+	copy(check[8-checkBytes:], b[9:])
+	p.Check, p.Cut = binary.BigEndian.Uint64(check[:]), b[payloadFixed-1]
+	b = b[payloadFixed:]
+	last, b, err := shortUvarint(b, p.Clock)
+	if err != nil {
+		return Payload{}, fmt.Errorf("payload: last write: %w", err)
+	}
+	if last > 0 {
+		p.Last = p.Clock - (last - 1)
+	}
+	least, b, err := shortUvarint(b, p.Clock/leastUnit+1)
+	if err != nil {
+		return Payload{}, fmt.Errorf("payload: least: %w", err)
+	}
+	if least > 0 {
+		p.Report.Least = p.Clock - min((least-1)*leastUnit, p.Clock)
+	}
+	if departed {
+		var k causal.Knowledge
+		if k, b, err = causal.ParseKnowledge(b); err != nil {
+			return Payload{}, fmt.Errorf("payload: departed: %w: %w", err, ErrMalformed)
+		}
+		if len(k.Hidden) > 0 || len(k.Seen.Base)+len(k.Seen.Ahead) == 0 {
+			return Payload{}, fmt.Errorf("payload: departed: nothing is seen, or something hidden: %w", ErrMalformed)
+		}
+		p.Report.Departed = k.Seen
+	}
+	if len(b) != 0 {
+		return Payload{}, fmt.Errorf("payload: %d bytes too many: %w", len(b), ErrMalformed)
+	}
+	return p, nil
+}
+
+// shortUvarint reads a number in its shortest form that exceeds limit by one at
+// most, and returns what follows it.
+func shortUvarint(b []byte, limit uint64) (uint64, []byte, error) {
+	v, n := binary.Uvarint(b)
+	switch {
+	case n <= 0 || n > 1 && v < 1<<(7*(n-1)):
+		return 0, nil, fmt.Errorf("cut off or not in its shortest form: %w", ErrMalformed)
+	case v > 0 && v-1 > limit:
+		return 0, nil, fmt.Errorf("%d before the clock's %d: %w", v-1, limit, ErrMalformed)
+	}
+	return v, b[n:], nil
 }

@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/tochemey/gokv/engine"
+import (
+	"slices"
+
+	"github.com/tochemey/gokv/engine"
+)
 
 // entryOverhead is what an entry costs in a queue beyond its key and value:
 // about the wire form's fixed part, so that empty values are not free.
@@ -8,46 +12,37 @@ const entryOverhead = 64
 
 func entryBytes(e *engine.Entry) int { return len(e.Key) + len(e.Value) + entryOverhead }
 
-type queued struct {
-	entry *engine.Entry
-	prev  uint64 // version time of the write before it
-}
-
 // queue is what waits for one peer, in the order of the writes. Its bound is
 // kept by the caller, which must see an overflow to owe a round.
 type queue struct {
-	items []queued
+	items []*engine.Entry
 	head  int
 	bytes int
 }
 
 func (q *queue) len() int { return len(q.items) - q.head }
 
-func (q *queue) push(e *engine.Entry, prev uint64) {
-	q.items = append(q.items, queued{e, prev})
+func (q *queue) push(e *engine.Entry) {
+	q.items = append(q.items, e)
 	q.bytes += entryBytes(e)
 }
 
 // take removes the first entries, up to limit bytes and what a frame may hold,
 // and at least one.
-func (q *queue) take(limit int) (entries []*engine.Entry, prev uint64) {
+func (q *queue) take(limit int) []*engine.Entry {
 	n, bytes := 0, 0
 	for _, it := range q.items[q.head:] {
-		b := entryBytes(it.entry)
+		b := entryBytes(it)
 		if n == MaxPushEntries || n > 0 && bytes+b > limit {
 			break
 		}
 		n, bytes = n+1, bytes+b
 	}
 	if n == 0 {
-		return nil, 0
+		return nil
 	}
 	batch := q.items[q.head : q.head+n]
-	prev = batch[0].prev
-	entries = make([]*engine.Entry, n)
-	for i, it := range batch {
-		entries[i] = it.entry
-	}
+	entries := slices.Clone(batch)
 	clear(batch) // the queue must not keep what has been sent alive
 	q.head += n
 	q.bytes -= bytes
@@ -59,7 +54,7 @@ func (q *queue) take(limit int) (entries []*engine.Entry, prev uint64) {
 		clear(q.items[left:])
 		q.items, q.head = q.items[:left], 0
 	}
-	return entries, prev
+	return entries
 }
 
 // drop empties the queue, gives its room back, and says how many were in it.

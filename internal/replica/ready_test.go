@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tochemey/gokv/merkle"
 )
 
 func TestANodeAloneIsReadyFromTheStart(t *testing.T) {
@@ -76,7 +75,7 @@ func TestTheSearchOfOneMemberCountsForAllWhoMet(t *testing.T) {
 	r.tick()
 	r.roundDone(1, RoundResult{Initiator: true, Converged: true})
 	require.False(t, r.m.Ready(), "our own discovery fails")
-	r.m.PeerPayload(r.now, 1, Payload{Searched: true}, merkle.Digest{}, &r.out)
+	r.m.PeerPayload(r.now, 1, &Payload{Searched: true}, Alike, &r.out)
 	require.True(t, r.take().Ready)
 }
 

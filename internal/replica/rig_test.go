@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tochemey/gokv/engine"
-	"github.com/tochemey/gokv/merkle"
 )
 
 // rig is a machine with a clock, for tests that tell a story.
@@ -105,9 +104,15 @@ func (r *rig) pushDone(p Push, failed bool) Effects {
 }
 
 func (r *rig) payload(instance uint64, root, own uint64) Effects {
-	pl := Payload{Root: merkle.Digest{Lo: root}, Ready: true}
-	r.m.PeerPayload(r.now, instance, pl, merkle.Digest{Lo: own}, &r.out)
+	r.m.PeerPayload(r.now, instance, &Payload{Ready: true}, alikeIf(root == own), &r.out)
 	return r.take()
+}
+
+func alikeIf(equal bool) Likeness {
+	if equal {
+		return Alike
+	}
+	return Unlike
 }
 
 func keys(entries []*engine.Entry) (ks []string) {

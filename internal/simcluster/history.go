@@ -24,6 +24,7 @@ type history struct {
 	// Limits of the nodes, small so that they are reached.
 	queueBytes, batchBytes, frameBytes int
 	syncInterval                       time.Duration
+	grace                              time.Duration // of members that are believed dead
 }
 
 type hostPlan struct {
@@ -108,6 +109,7 @@ func draw(seed uint64) *history {
 		batchBytes:   pick(r, 300, 2<<10, 64<<10),
 		frameBytes:   pick(r, 512, 4<<10, 64<<10),
 		syncInterval: pick(r, 500*time.Millisecond, time.Second),
+		grace:        pick(r, 2*time.Second, 10*time.Minute),
 	}
 	for i := range 2 + r.IntN(4) {
 		name := fmt.Sprintf("n%d", i)

@@ -57,7 +57,11 @@ func (n *node) onEvent(e membership.Event) {
 		n.peerUp(e.Member)
 	case membership.EventUpdated:
 		n.peerUp(e.Member)
-	case membership.EventFailed, membership.EventLeft:
+	case membership.EventFailed:
+		n.horizon.Failed(n.c.world.Now(), e.Member.Instance)
+		n.peerDown(e.Member.Instance)
+	case membership.EventLeft:
+		n.horizon.Left(e.Member.Instance)
 		n.peerDown(e.Member.Instance)
 	case membership.EventLeaveDone:
 		if n.left != nil {
@@ -80,6 +84,7 @@ func (n *node) onEvent(e membership.Event) {
 }
 
 func (n *node) peerUp(m membership.Member) {
+	n.horizon.Alive(m.Instance)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.PeerUp(now, replica.Peer{Instance: m.Instance, Started: m.Started}, out)
 	})
@@ -102,9 +107,10 @@ func (n *node) onPayload(p membership.PayloadEvent) {
 		return
 	}
 	n.observe(pl.Clock)
-	own, _ := n.engine.Root()
+	n.horizon.Heard(p.Member.Instance, pl.Report)
+	like := pl.Compare(n.engine, p.Member.Instance)
 	n.replicate(func(now time.Time, out *replica.Effects) {
-		n.replica.PeerPayload(now, p.Member.Instance, pl, own, out)
+		n.replica.PeerPayload(now, p.Member.Instance, &pl, like, out)
 	})
 }
 

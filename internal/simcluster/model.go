@@ -15,7 +15,7 @@ import (
 // that a round brought. It is gone with the node; so what must survive in the
 // end is the greatest of what the nodes still there must hold.
 type model struct {
-	writes map[string]map[engine.Version]write
+	writes map[string]writesOf
 }
 
 type write struct {
@@ -23,21 +23,26 @@ type write struct {
 	value   []byte
 	expires int64
 	by      string
+	past    map[engine.Version]bool // the writes of its key that its node had seen
 }
 
-func newModel() *model { return &model{writes: make(map[string]map[engine.Version]write)} }
+func newModel() *model { return &model{writes: make(map[string]writesOf)} }
 
 // acknowledged records what a node answered to a client.
 func (m *model) acknowledged(n *node, e *engine.Entry) error {
 	of := m.writes[e.Key]
 	if of == nil {
-		of = make(map[engine.Version]write)
+		of = make(writesOf)
 		m.writes[e.Key] = of
 	}
 	if had, ok := of[e.Version]; ok {
 		return fmt.Errorf("%s gave version %s of %q out, which %s had given out already", n.host.name, e.Version, e.Key, had.by)
 	}
-	of[e.Version] = write{kind: e.Kind, value: slices.Clone(e.Value), expires: e.ExpiresAt, by: n.host.name}
+	past := make(map[engine.Version]bool)
+	for v := range of {
+		past[v] = n.engine.Seen(v)
+	}
+	of[e.Version] = write{kind: e.Kind, value: slices.Clone(e.Value), expires: e.ExpiresAt, by: n.host.name, past: past}
 	return nil
 }
 
@@ -90,22 +95,65 @@ func (c *cluster) checkTouched() error {
 }
 
 func (c *cluster) checkKey(n *node, key string) error {
-	must := n.must[key]
-	e, err := n.held(key)
+	must, of := n.must[key], c.model.writes[key]
+	e, held := n.engine.Held(key, nil)
 	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", n.host.name, err)
-	case e == nil:
+	case !held && !of.mayGo(must, n.latest):
 		return fmt.Errorf("%s: %q is gone, it held version %s", n.host.name, key, must)
-	case e.Version.Less(must):
-		return fmt.Errorf("%s: %q went back to version %s, it held %s", n.host.name, key, e.Version, must)
-	case e.Version != must:
+	case !held:
+		return c.checkRead(n, key, write{kind: engine.KindTombstone})
+	case must.Less(e.Version):
 		return fmt.Errorf("%s: %q is at version %s, nobody gave it more than %s", n.host.name, key, e.Version, must)
+	case e.Version.Less(must) && !of.mayGo(must, n.latest):
+		return fmt.Errorf("%s: %q went back to version %s, it held %s", n.host.name, key, e.Version, must)
 	}
-	if err := c.model.matches(e); err != nil {
+	if later := of.seenAfter(n, e.Version); !later.IsZero() {
+		return fmt.Errorf("%s: %q is at version %s, and went back to that: %s, which had seen it, is known", n.host.name, key, e.Version, later)
+	}
+	if err := c.model.matches(&e); err != nil {
 		return fmt.Errorf("%s: %w", n.host.name, err)
 	}
-	return c.checkRead(n, key, c.model.writes[key][must])
+	return c.checkRead(n, key, of[e.Version])
+}
+
+// writesOf are the acknowledged writes of one key.
+type writesOf map[engine.Version]write
+
+// diesAt tells whether a write gives its key no value at a wall time.
+func (w write) diesAt(now int64) bool { return !w.liveAt(now) }
+
+// mayGo tells whether a node may hold nothing any more where it held v: because v
+// is dead, or because a round told it that v had been replaced elsewhere.
+func (of writesOf) mayGo(v engine.Version, now int64) bool {
+	if of[v].diesAt(now) {
+		return true
+	}
+	for _, w := range of {
+		if w.past[v] {
+			return true
+		}
+	}
+	return false
+}
+
+// killed tells whether a write that is dead had seen v.
+func (of writesOf) killed(v engine.Version, now int64) bool {
+	for _, w := range of {
+		if w.past[v] && w.diesAt(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// seenAfter is a write that had seen v and that the node has seen.
+func (of writesOf) seenAfter(n *node, v engine.Version) (later engine.Version) {
+	for at, w := range of {
+		if w.past[v] && n.engine.Seen(at) && later.Less(at) {
+			later = at
+		}
+	}
+	return later
 }
 
 // checkRead compares what a reader gets with the write that is held.
@@ -131,47 +179,6 @@ func (n *node) learn(key string, v engine.Version) {
 		n.must[key] = v
 	}
 	n.c.touched = append(n.c.touched, touch{n, key})
-}
-
-// held is what the node's engine holds of a key, tombstones and expired entries
-// included; nil: nothing.
-func (n *node) held(key string) (*engine.Entry, error) {
-	pos := n.engine.Hasher().Position(key)
-	items := n.source.Items(merkle.RangeOf(pos, merkle.MaxDepth), pos, n.items[:0], 4)
-	n.items = items
-	for _, it := range items {
-		e, err := n.entry(it)
-		if err != nil || e.Key == key {
-			return e, err
-		}
-	}
-	return nil, nil
-}
-
-// entry is an item as its wire form has it.
-func (n *node) entry(it merkle.Item) (*engine.Entry, error) {
-	n.scratch = n.source.AppendEntry(n.scratch[:0], it)
-	e, err := engine.ParseEntry(n.scratch, 0)
-	if err != nil {
-		return nil, fmt.Errorf("own entry: %w", err)
-	}
-	return e, nil
-}
-
-// source is the engine as a round sees it, with the harness looking on.
-type source struct {
-	*engine.Source
-	n *node
-}
-
-// Apply implements merkle.Source.
-func (s source) Apply(entry []byte) (merkle.Outcome, error) {
-	e, parseErr := engine.ParseEntry(entry, 0)
-	outcome, err := s.Source.Apply(entry)
-	if parseErr == nil {
-		s.n.applied(e, outcome)
-	}
-	return outcome, err
 }
 
 // applied notes an entry that a peer brought, and what became of it.

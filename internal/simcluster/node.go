@@ -23,8 +23,8 @@ type node struct {
 	instance uint64
 	latest   int64 // the latest wall time that it has seen
 
-	engine *engine.Engine
-	source source
+	engine  *engine.Engine
+	horizon *replica.Horizon
 
 	members     *membership.Machine
 	memberTimer alarm
@@ -43,7 +43,6 @@ type node struct {
 	must map[string]engine.Version // see model
 	own  []*engine.Entry           // what it acknowledged to clients
 
-	items   []merkle.Item
 	scratch []byte
 }
 
@@ -94,7 +93,7 @@ func (c *cluster) boot(h *host, alone bool) {
 		key.Secret[i] = byte(n.rand.Uint32())
 	}
 	n.engine = engine.New(engine.Config{Instance: n.instance, Key: key})
-	n.source = source{n.engine.Source(n.wall), n}
+	n.horizon = replica.NewHorizon(n.engine, c.history.grace)
 
 	var err error
 	n.members, err = membership.New(membership.Config{
@@ -133,6 +132,7 @@ func (n *node) wall() int64 {
 
 func (n *node) sweep() {
 	n.engine.Sweep(n.wall(), 4096)
+	n.c.counts["dead entries purged"] += n.horizon.Purge(n.c.world.Now())
 	n.proc.After(sweepEvery, n.sweep)
 }
 
@@ -147,8 +147,9 @@ func (n *node) serves() bool { return n.replica.Ready() && !n.draining }
 
 // payload is what rides on the node's probes.
 func (n *node) payload() []byte {
-	root, _ := n.engine.Root()
-	return replica.Payload{Clock: n.engine.Clock().Read(), Root: root, Ready: n.serves(), Searched: n.replica.HasSearched()}.AppendTo(nil)
+	pl := replica.PayloadOf(n.engine, n.horizon)
+	pl.Ready, pl.Searched = n.serves(), n.replica.HasSearched()
+	return pl.AppendTo(nil)
 }
 
 // becomeReady settles the digest key's age, if the cluster has none yet.

@@ -3,8 +3,10 @@ package simcluster
 import (
 	"time"
 
+	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/internal/sim"
+	"github.com/tochemey/gokv/merkle"
 )
 
 // link carries a node's pushes to one peer: one stream, one push at a time.
@@ -12,7 +14,8 @@ type link struct {
 	n        *node
 	peer     uint64
 	stream   *sim.Stream
-	seq      uint64 // of the push in flight; 0: none
+	hidden   causal.Vector // what has been said on it of what the node hides
+	seq      uint64        // of the push in flight; 0: none
 	deadline *sim.Timer
 }
 
@@ -30,7 +33,9 @@ func (n *node) push(p replica.Push) {
 	}
 	l.seq = p.Seq
 	l.deadline = n.proc.After(progressTimeout, func() { l.fail("timed out") })
-	frame := replica.PushFrame{Seq: p.Seq, Clock: n.engine.Clock().Read(), Prev: p.Prev, Entries: p.Entries}
+	frame := replica.PushFrame{
+		Seq: p.Seq, Clock: n.engine.Clock().Read(), Hidden: replica.News(&l.hidden, n.engine.Hidden()), Entries: p.Entries,
+	}
 	n.scratch = frame.AppendTo(n.scratch[:0])
 	l.stream.Send(n.scratch)
 	n.c.count("pushes")
@@ -48,7 +53,7 @@ func (l *link) onAck(b []byte) {
 	l.deadline.Stop()
 	l.seq = 0
 	l.n.observe(ack.Clock)
-	l.done(ack.Seq, false)
+	l.done(ack.Seq, ack.Held > 0)
 }
 
 // fail gives the stream up, and the push in flight with it.
@@ -71,8 +76,15 @@ func (l *link) done(seq uint64, failed bool) {
 	})
 }
 
+// The wait for what a push builds upon: as in the root package, but by polling.
+const (
+	holdTime  = 100 * time.Millisecond
+	holdCheck = 5 * time.Millisecond
+)
+
 // servePush merges what a peer pushes and acknowledges each push.
 func (n *node) servePush(s *sim.Stream) {
+	var hidden causal.Vector
 	s.OnMessage = func(b []byte) {
 		frame, err := replica.ParsePush(b)
 		if err != nil {
@@ -80,11 +92,39 @@ func (n *node) servePush(s *sim.Stream) {
 			return
 		}
 		n.observe(frame.Clock)
-		now := n.wall()
-		for _, e := range frame.Entries {
-			outcome, _ := n.engine.Apply(now, e)
-			n.applied(e, outcome)
-		}
-		s.Send(replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read()}.AppendTo(nil))
+		hidden.Merge(frame.Hidden)
+		r := &received{n: n, stream: s, frame: frame, hidden: hidden, until: n.c.world.Now().Add(holdTime)}
+		r.goOn()
 	}
+}
+
+// received is a push that is being merged.
+type received struct {
+	n      *node
+	stream *sim.Stream
+	frame  *replica.PushFrame
+	hidden causal.Vector
+	until  time.Time
+	next   int // of the frame's entries
+	held   uint32
+}
+
+func (r *received) goOn() {
+	n := r.n
+	for ; r.next < len(r.frame.Entries); r.next++ {
+		e := r.frame.Entries[r.next]
+		outcome, _ := n.engine.Push(n.wall(), e, r.hidden)
+		if outcome == merkle.Held {
+			if n.c.world.Now().Before(r.until) {
+				n.c.count("pushes that waited")
+				n.proc.After(holdCheck, r.goOn)
+				return
+			}
+			n.c.count("pushes held in vain")
+			r.held++
+			continue
+		}
+		n.applied(e, outcome)
+	}
+	r.stream.Send(replica.AckFrame{Seq: r.frame.Seq, Clock: n.engine.Clock().Read(), Held: r.held}.AppendTo(nil))
 }

@@ -4,22 +4,20 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/internal/sim"
 	"github.com/tochemey/gokv/merkle"
 )
 
-// dialogue is one side of a round on its stream: both first say their payload,
-// then the two machines talk by turns.
+// dialogue is one side of a session on its stream.
 type dialogue struct {
 	n         *node
 	peer      uint64
 	initiator bool
 	stream    *sim.Stream
-	round     *merkle.Round
+	session   *replica.Session
 	began     time.Time
-	said      bool // the peer has said its payload
-	peerReady bool
 	over      bool
 	deadline  *sim.Timer
 }
@@ -31,13 +29,14 @@ const framesAStep = 2
 // converse begins this node's side of a round on a stream.
 func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 	d := &dialogue{n: n, peer: peer, initiator: initiator, stream: s, began: n.c.world.Now()}
-	d.round = merkle.NewRound(merkle.RoundConfig{
-		Initiator: initiator, Source: n.source, Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
+	n.horizon.SessionBegins()
+	d.session = replica.NewSession(replica.SessionConfig{
+		Initiator: initiator, Engine: n.engine, Now: n.wall, Ready: n.serves(), Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
+		Applied: func(e *engine.Entry, _ int64) { n.applied(e, merkle.Applied) },
 	})
 	s.OnMessage = d.onMessage
 	s.OnClose = func(error) { d.end(true) }
 	d.progress()
-	s.Send(n.payload())
 	d.speak()
 }
 
@@ -65,9 +64,9 @@ func (d *dialogue) speak() {
 		return
 	}
 	for range framesAStep {
-		frame, ok := d.round.Next(d.n.scratch[:0])
+		frame, ok := d.session.Next(d.n.scratch[:0])
 		if !ok {
-			if d.round.Done() && d.said {
+			if d.session.Done() {
 				d.end(false)
 			}
 			return
@@ -84,15 +83,7 @@ func (d *dialogue) speak() {
 
 func (d *dialogue) onMessage(b []byte) {
 	d.progress()
-	if !d.said {
-		pl, err := replica.ParsePayload(b)
-		if err != nil {
-			d.n.c.failf("%s: %v", d.n.host.name, err)
-			return
-		}
-		d.said, d.peerReady = true, pl.Ready
-		d.n.observe(pl.Clock)
-	} else if err := d.round.Receive(b); errors.Is(err, merkle.ErrKeyChanged) {
+	if err := d.session.Receive(b); errors.Is(err, merkle.ErrKeyChanged) {
 		d.n.c.count("rounds overtaken by another's digest key")
 		d.end(true)
 		return
@@ -114,16 +105,17 @@ func (d *dialogue) end(failed bool) {
 	} else {
 		d.stream.Close()
 	}
-	n, stats := d.n, d.round.Stats()
+	n, stats := d.n, d.session.Result()
+	n.horizon.SessionEnds()
 	d.tally(failed, stats)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.RoundDone(now, d.peer, replica.RoundResult{
-			Initiator: d.initiator, Failed: failed, Converged: stats.Converged, PeerReady: d.peerReady, Began: d.began,
+			Initiator: d.initiator, Failed: failed, Converged: stats.Converged, PeerReady: stats.PeerReady, Began: d.began,
 		}, out)
 	})
 }
 
-func (d *dialogue) tally(failed bool, stats merkle.RoundStats) {
+func (d *dialogue) tally(failed bool, stats replica.SessionResult) {
 	c := d.n.c
 	switch {
 	case failed:
@@ -138,6 +130,10 @@ func (d *dialogue) tally(failed bool, stats merkle.RoundStats) {
 	if stats.Rekeyed {
 		c.count("rounds that rekeyed")
 	}
+	if stats.Agreed {
+		c.count("rounds that agreed")
+	}
+	c.counts["dead entries brought by rounds"] += stats.DeadReceived
 	c.counts["entries brought by rounds"] += int(stats.Applied)
 	c.world.Logf("%s: round with %016x over: initiator %v, failed %v, %+v", d.n.host.name, d.peer, d.initiator, failed, stats)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
 )
@@ -138,9 +139,12 @@ func (c *cluster) checkEnd() error {
 		}
 	}
 	now := c.world.Now().Add(maxOffset).UnixMilli() // past what any clock has shown
-	want := c.wantExport(survives, now)
+	want, err := c.wantExport(survives, now)
+	if err != nil {
+		return err
+	}
 	for _, h := range c.hosts {
-		if err := h.node.checkHolds(survives); err != nil {
+		if err := h.node.checkHolds(survives, now); err != nil {
 			return fmt.Errorf("%s: %w", h.name, err)
 		}
 		if err := h.node.checkExport(want, now); err != nil {
@@ -153,36 +157,49 @@ func (c *cluster) checkEnd() error {
 			return fmt.Errorf("%s: refused, conflicts or readings ahead: %+v", h.name, s)
 		}
 	}
+	return c.checkPurged()
+}
+
+// checkHolds demands that what the node holds was written, and that it is the
+// greatest write that survived, unless that is dead.
+func (n *node) checkHolds(survives map[string]engine.Version, now int64) error {
+	for key, must := range survives {
+		of := n.c.model.writes[key]
+		e, held := n.engine.Held(key, nil)
+		if !held {
+			continue // wantExport has judged
+		}
+		if e.Version != must && (e.LiveAt(now) && !of.mayLive(e.Version, must, now) || must.Less(e.Version)) {
+			return fmt.Errorf("%q ended as version %s, the greatest that survived is %s", key, e.Version, must)
+		}
+		if err := n.c.model.matches(&e); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// checkHolds demands that the node's entries are the greatest surviving writes.
-func (n *node) checkHolds(survives map[string]engine.Version) error {
-	held := 0
-	from := uint64(0)
-	for {
-		n.items = n.source.Items(merkle.Range{}, from, n.items[:0], 256)
-		for _, it := range n.items {
-			e, err := n.entry(it)
-			if err != nil {
-				return err
-			}
-			if v := survives[e.Key]; e.Version != v {
-				return fmt.Errorf("%q ended as version %s, the greatest that survived is %s", e.Key, e.Version, v)
-			}
-			if err := n.c.model.matches(e); err != nil {
-				return err
-			}
-			held++
+// mayLive tells whether v may give its key a value although the greater must
+// survived: that is dead, had not seen v, and was purged before v came.
+func (of writesOf) mayLive(v, must engine.Version, now int64) bool {
+	return of[must].diesAt(now) && !of[must].past[v]
+}
+
+// checkPurged demands that nothing dead is left, unless somebody waits for a
+// failed member.
+func (c *cluster) checkPurged() error {
+	for _, h := range c.hosts {
+		if slices.ContainsFunc(h.node.horizon.HeldUp(), func(m replica.Holding) bool { return m.Failed }) {
+			c.count("ends that wait for a failed member")
+			return nil
 		}
-		if len(n.items) == 0 || n.items[len(n.items)-1].Pos+1 == 0 {
-			break
+	}
+	for _, h := range c.hosts {
+		if dead := h.node.engine.Stats().Tombstones; dead != 0 {
+			return fmt.Errorf("%s: %d dead entries are left, and no failed member is waited for: %+v", h.name, dead, h.node.horizon.HeldUp())
 		}
-		from = n.items[len(n.items)-1].Pos + 1
 	}
-	if held != len(survives) {
-		return fmt.Errorf("%d keys are held, %d survived", held, len(survives))
-	}
+	c.count("ends with nothing dead left")
 	return nil
 }
 
@@ -193,16 +210,27 @@ type exported struct {
 }
 
 // wantExport is what listing everything must give.
-func (c *cluster) wantExport(survives map[string]engine.Version, now int64) []exported {
+func (c *cluster) wantExport(survives map[string]engine.Version, now int64) ([]exported, error) {
 	var want []exported
 	for _, key := range slices.Sorted(maps.Keys(survives)) {
-		if w := c.model.writes[key][survives[key]]; w.liveAt(now) {
+		must, of := survives[key], c.model.writes[key]
+		e, held := c.hosts[0].node.engine.Held(key, nil)
+		switch live := held && e.LiveAt(now); {
+		case live && (e.Version == must || of.mayLive(e.Version, must, now)):
+			w := of[e.Version]
 			want = append(want, exported{key, w.value, w.expires})
+			if e.Version != must {
+				c.counts["keys that live beside a purged delete"]++
+			}
+		case live:
+			return nil, fmt.Errorf("%q ended as version %s, the greatest that survived is %s", key, e.Version, must)
+		case of[must].liveAt(now) && !of.killed(must, now):
+			return nil, fmt.Errorf("%q ended without version %s, which nothing has deleted", key, must)
 		}
 	}
 	c.counts["live keys at the end"] += len(want)
 	c.counts["dead keys at the end"] += len(survives) - len(want)
-	return want
+	return want, nil
 }
 
 // checkExport lists everything, by pages, as a client would.

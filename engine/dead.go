@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"math"
+
+	"github.com/tochemey/gokv/internal/causal"
+	"github.com/tochemey/gokv/internal/slab"
+)
+
+// deadList is the dead records of a shard, in no order. Each knows its place.
+type deadList struct {
+	refs []slab.Ref
+	// oldest is a lower bound of their version times: nothing below it can be
+	// purged here.
+	oldest uint64
+}
+
+func (l *deadList) add(rec records, ref slab.Ref) {
+	r := rec.at(ref)
+	if t := r.version().Time; len(l.refs) == 0 || t < l.oldest {
+		l.oldest = t
+	}
+	r.setPlace(len(l.refs))
+	l.refs = append(l.refs, ref)
+}
+
+func (l *deadList) remove(rec records, r record) {
+	at, last := r.place(), len(l.refs)-1
+	moved := l.refs[last]
+	l.refs[at] = moved
+	rec.at(moved).setPlace(at)
+	r.setPlace(-1)
+	l.refs = l.refs[:last]
+	switch {
+	case last == 0:
+		*l = deadList{}
+	case cap(l.refs) > 16 && last < cap(l.refs)/4:
+		l.refs = append(make([]slab.Ref, 0, cap(l.refs)/2), l.refs...)
+	}
+}
+
+// renew makes oldest exact.
+func (l *deadList) renew(rec records) {
+	l.oldest = math.MaxUint64
+	for _, ref := range l.refs {
+		l.oldest = min(l.oldest, rec.at(ref).version().Time)
+	}
+}
+
+// purgeBatch is how many dead records are looked at under one hold of a shard's
+// lock.
+const purgeBatch = 256
+
+// Purge forgets the dead entries that may go by causal.Knowledge.Purgeable, and
+// hides them: a push of theirs that is still on its way is ignored. own is what
+// this engine last reported, others what the other members that count did;
+// counts tells which instances count. It returns how many went.
+func (e *Engine) Purge(own causal.Report, others []causal.Report, counts func(instance uint64) bool) int {
+	least := own.Least
+	for i := range others {
+		least = min(least, others[i].Least)
+	}
+	may := func(v Version) bool {
+		e.know.mu.Lock()
+		defer e.know.mu.Unlock()
+		return e.know.Purgeable(dot(v), counts(v.Instance), own, others)
+	}
+	done := 0
+	for i := range e.shards {
+		done += e.purgeShard(&e.shards[i], least, may)
+	}
+	return done
+}
+
+// purgeShard purges what may go of the dead entries up to a time.
+func (e *Engine) purgeShard(s *shard, upto uint64, may func(Version) bool) int {
+	done := 0
+	for from := 0; ; {
+		s.w.Lock()
+		if len(s.dead.refs) == 0 || s.dead.oldest > upto {
+			s.w.Unlock()
+			return done
+		}
+		k := e.keyed.Load()
+		for n := 0; n < purgeBatch && from < len(s.dead.refs); n++ {
+			r := e.slab.at(s.dead.refs[from])
+			v := r.version()
+			if v.Time > upto || !may(v) {
+				from++
+				continue
+			}
+			e.hide(v)
+			key := r.keyView()
+			p := e.placeOf(s, k, k.hasher.Position(key), key)
+			e.removeLocked(&p) // another one takes its place in the list
+			done++
+		}
+		if from >= len(s.dead.refs) {
+			s.dead.renew(e.slab)
+			s.w.Unlock()
+			return done
+		}
+		s.w.Unlock()
+	}
+}
+
+// DeadParts is in how many parts Dead hands the dead entries out.
+const DeadParts = shardCount
+
+// Dead appends the dead entries of a part, from zero on, in no order.
+func (e *Engine) Dead(part int, dst []Entry) []Entry {
+	s := &e.shards[part]
+	s.w.Lock()
+	defer s.w.Unlock()
+	for _, ref := range s.dead.refs {
+		r := e.slab.at(ref)
+		ent := r.entry()
+		ent.Key = string(r.key())
+		dst = append(dst, ent)
+	}
+	return dst
+}

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/tochemey/gokv/internal/causal"
+)
+
+// knowledge is what the engine knows of writes beyond the entries that it
+// holds: docs/deletes.md. Its lock comes after a shard's w, and whoever changes
+// an entry for a reason that the knowledge gives, or the reverse, does both
+// under that w. So what a goroutine that holds every w reads here goes with the
+// entries of that instant.
+type knowledge struct {
+	mu sync.Mutex
+	// The engine's own instance stands at the end of time in Seen: it has seen
+	// all that it wrote, and need not be told.
+	causal.Knowledge
+
+	changed chan struct{} // closed when more has been seen, and made anew, while somebody waits
+	waiting int
+}
+
+// sequence hands out the versions of local writes. It keeps the clock's reading
+// and the one before it together: a peer that has seen the write before knows
+// with the next one that it has missed none.
+type sequence struct {
+	mu   sync.Mutex
+	last uint64 // the time of the last local write
+}
+
+// next is a new reading and the one of the local write before it.
+func (q *sequence) next(c *Clock, wall int64) (reading, prev uint64, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if reading, err = c.Now(wall); err != nil {
+		return 0, 0, err
+	}
+	prev, q.last = q.last, reading
+	return reading, prev, nil
+}
+
+// Progress is what the engine's instance says of itself to the others: its
+// clock's reading, and the time of the last write that it issued up to then.
+// Whoever has seen that write and all before it has seen everything up to the
+// reading.
+func (e *Engine) Progress() (clock, last uint64) {
+	e.sequence.mu.Lock()
+	defer e.sequence.mu.Unlock()
+	return e.clock.Read(), e.sequence.last
+}
+
+// Reach takes in another instance's Progress, and reports whether this engine has
+// seen all of it.
+func (e *Engine) Reach(instance, clock, last uint64) bool {
+	k := &e.know
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Seen.Reach(instance, last, clock)
+	k.moved()
+	return k.Seen.Base.At(instance) >= clock
+}
+
+// moved wakes those who wait for what has been seen. mu must be held.
+func (k *knowledge) moved() {
+	if k.waiting > 0 {
+		close(k.changed)
+		k.changed = nil
+		k.waiting = 0
+	}
+}
+
+// SeenMore returns a channel that is closed once this engine has seen more than
+// when it was called.
+func (e *Engine) SeenMore() <-chan struct{} {
+	k := &e.know
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.changed == nil {
+		k.changed = make(chan struct{})
+	}
+	k.waiting++
+	return k.changed
+}
+
+// Hidden is what goes with the pushes of this engine's writes: whoever takes
+// them in must have seen as much. It covers what was hidden when the last local
+// write was issued, and perhaps more.
+func (e *Engine) Hidden() causal.Vector {
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	return e.know.Hidden.Clone()
+}
+
+// covers reports whether this engine has seen a write.
+func (e *Engine) covers(v Version) bool {
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	return e.know.Seen.Covers(dot(v))
+}
+
+func dot(v Version) causal.Dot { return causal.Dot{Time: v.Time, Instance: v.Instance} }
+
+// hide notes that a write is no longer held. The shard's w must be held.
+func (e *Engine) hide(v Version) {
+	e.know.mu.Lock()
+	e.know.Knowledge.Purged(dot(v))
+	e.know.mu.Unlock()
+}
+
+// Accept takes in what a peer knew at the instant of its State, after a round in
+// which all that it held by then has come: see causal.Knowledge.Accept for when
+// that is so.
+func (e *Engine) Accept(theirs *causal.Knowledge) {
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	e.know.Knowledge.Accept(theirs)
+	e.know.moved()
+}
+
+// Report is what this engine tells the others of what it has seen: see
+// causal.Report. counted are the instances that count.
+func (e *Engine) Report(counted []uint64) causal.Report {
+	clock, _ := e.Progress()
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	r := e.know.Knowledge.Report(e.instance, clock, counted)
+	r.Departed.Forget(e.instance)
+	return r
+}
+
+// Retire forgets an instance that has departed: see causal.Knowledge.Retire.
+func (e *Engine) Retire(instance uint64) {
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	e.know.Knowledge.Retire(instance)
+}
+
+// Seen reports whether this engine has merged or superseded a write, or knows that
+// all that it would merge it with has been.
+func (e *Engine) Seen(v Version) bool { return e.covers(v) }

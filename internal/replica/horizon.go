@@ -1,0 +1,169 @@
+package replica
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/internal/causal"
+)
+
+// Horizon knows which members count when dead entries are to go (docs/deletes.md,
+// Purge), and what each of them has last reported of what it has seen. A member
+// counts while it is alive or suspect, and after that for a grace; one that left
+// by its own will counts no longer, as it has handed over all that it had.
+//
+// Safe for concurrent use.
+type Horizon struct {
+	engine *engine.Engine
+	grace  time.Duration
+
+	mu       sync.Mutex
+	members  map[uint64]*member
+	sessions int           // in which this node takes part
+	frozen   causal.Report // while it does: what it reported before
+}
+
+// member is one that counts.
+type member struct {
+	report causal.Report
+	heard  bool
+	failed time.Time // zero: it is alive
+}
+
+// NewHorizon returns a horizon for an engine whose node knows nobody yet. grace is
+// for how long a member counts that is believed dead.
+func NewHorizon(e *engine.Engine, grace time.Duration) *Horizon {
+	return &Horizon{engine: e, grace: grace, members: make(map[uint64]*member)}
+}
+
+// Alive says that a member is alive.
+func (h *Horizon) Alive(instance uint64) {
+	if instance == h.engine.Instance() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m := h.members[instance]; m != nil {
+		m.failed = time.Time{}
+		return
+	}
+	h.members[instance] = &member{}
+}
+
+// Failed says that a member is believed dead.
+func (h *Horizon) Failed(now time.Time, instance uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m := h.members[instance]; m != nil && m.failed.IsZero() {
+		m.failed = now
+	}
+}
+
+// Left says that a member counts no longer: it has left, or somebody said that
+// it will not return.
+func (h *Horizon) Left(instance uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.members, instance)
+}
+
+// Heard takes in what a member has reported. What it said before of departed
+// instances holds: nothing that was seen is unseen again.
+func (h *Horizon) Heard(instance uint64, r causal.Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.members[instance]
+	if m == nil {
+		return
+	}
+	m.heard = true
+	m.report.Least = max(m.report.Least, r.Least)
+	m.report.Departed.Merge(&r.Departed)
+}
+
+// SessionBegins and SessionEnds enclose each session that the node takes part
+// in, on either side, and all that it states in it. What lists on their way may
+// not show yet is not reported before they have come.
+func (h *Horizon) SessionBegins() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions++; h.sessions == 1 {
+		h.frozen = h.engine.Report(h.countedLocked())
+	}
+}
+
+// SessionEnds: see SessionBegins.
+func (h *Horizon) SessionEnds() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sessions--
+}
+
+// Report is what the node tells the others.
+func (h *Horizon) Report() causal.Report {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reportLocked()
+}
+
+func (h *Horizon) reportLocked() causal.Report {
+	if h.sessions > 0 {
+		return causal.Report{Least: h.frozen.Least, Departed: h.frozen.Departed.Clone()}
+	}
+	return h.engine.Report(h.countedLocked())
+}
+
+func (h *Horizon) countedLocked() []uint64 {
+	ids := make([]uint64, 0, len(h.members))
+	for id := range h.members {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Purge forgets the dead entries that may go, and returns how many did.
+func (h *Horizon) Purge(now time.Time) int {
+	h.mu.Lock()
+	others := make([]causal.Report, 0, len(h.members))
+	counts := map[uint64]bool{h.engine.Instance(): true}
+	for id, m := range h.members {
+		if !m.failed.IsZero() && now.Sub(m.failed) >= h.grace {
+			delete(h.members, id)
+			continue
+		}
+		counts[id] = true
+		others = append(others, causal.Report{Least: m.report.Least, Departed: m.report.Departed.Clone()})
+		if !m.heard {
+			others[len(others)-1].Least = 0
+		}
+	}
+	own := h.reportLocked()
+	h.mu.Unlock()
+	return h.engine.Purge(own, others, func(id uint64) bool { return counts[id] })
+}
+
+// Holding is a member that keeps dead entries from going, and up to which time it
+// has seen everything, as a clock reading.
+type Holding struct {
+	Instance uint64
+	Least    uint64
+	Failed   bool
+}
+
+// HeldUp lists the members that count by how far they have seen everything, the
+// one that is furthest behind first.
+func (h *Horizon) HeldUp() []Holding {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]Holding, 0, len(h.members))
+	for id, m := range h.members {
+		all = append(all, Holding{Instance: id, Least: m.report.Least, Failed: !m.failed.IsZero()})
+	}
+	slices.SortFunc(all, func(a, b Holding) int {
+		return cmp.Or(cmp.Compare(a.Least, b.Least), cmp.Compare(a.Instance, b.Instance))
+	})
+	return all
+}
