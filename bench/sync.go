@@ -330,5 +330,5 @@ func (s *twoStores) session(salt uint64, run *syncRun) (stats [2]merkle.RoundSta
 // the framing counts; what an entry holds beside key, value and version is not in it.
 func frameName(first byte) string {
 	names := [...]string{"", "open", "equal", "accept", "key offer", "key request", "ranges", "framing of entries", "end of turn", "finish"}
-	return names[first]
+	return names[first&0x3f]
 }
