@@ -37,8 +37,8 @@ func syncPlot(entries int, measured []point) []byte {
 // logLog draws curves over two logarithmic axes, as SVG.
 func logLog(title, xName, yName string, curves []curve) []byte {
 	const (
-		width, height            = 820, 500
-		left, right, top, bottom = 80, 220, 44, 56
+		width, height            = 850, 500
+		left, right, top, bottom = 80, 250, 44, 56
 	)
 	lo, hi := point{math.Inf(1), math.Inf(1)}, point{}
 	for _, c := range curves {
