@@ -3,6 +3,7 @@
 //	latency   a put on one node until it can be read on both others
 //	idle      what a converged cluster that nobody uses sends
 //	round     what one round costs that finds few differences among many entries
+//	sync      what rounds cost until two stores agree, by how much differs
 //	ops       puts and gets a second, over the network
 //	engine    the engine in process, beside sync.Map and xsync.Map, and its memory
 //	all       these, one after the other
@@ -10,7 +11,8 @@
 //
 // idle and round count UDP payload at the sockets of nodes in this process; what
 // they count does not depend on the machine, and budget_test.go holds it to a
-// limit. latency and ops measure time between separate processes, gokv-node built
+// limit. sync counts the frames of rounds between two engines, without a network;
+// its bytes depend on seeds alone. latency and ops measure time between separate processes, gokv-node built
 // from this tree; their figures mean something beside others of the same run on
 // the same machine alone, which is why latency measures Redis and its replica too
 // where redis-server is installed.

@@ -375,6 +375,10 @@ func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error 
 // The engine copies what it keeps. lag is how long ago, in ms, an applied
 // entry's version was issued.
 func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64) {
+	return e.apply(now, ent, nil)
+}
+
+func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen) (outcome merkle.Outcome, lag int64) {
 	if !e.acceptable(now, ent) {
 		e.refused.Add(1)
 		return merkle.Refused, 0
@@ -382,6 +386,13 @@ func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64
 	s, k, pos := e.lock(ent.Key)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, ent.Key)
+	if p.old != nil && theirs != nil && p.old.stage() == stageDead {
+		if v := p.old.version(); v != ent.Version && theirs.Covers(dot(v)) {
+			e.hide(v)
+			e.removeLocked(&p)
+			p = e.placeOf(s, k, pos, ent.Key)
+		}
+	}
 	if !e.supersedes(&p, ent, now) {
 		if p.old.version() != ent.Version {
 			e.hide(ent.Version)
@@ -399,13 +410,16 @@ func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64
 	return merkle.Applied, max(now-ent.Version.Wall(), 0)
 }
 
-// Merge is Apply for what a round brings: an entry that has been seen before,
-// held or not, is ignored.
-func (e *Engine) Merge(now int64, ent *Entry) (outcome merkle.Outcome, lag int64) {
+// Merge is Apply for what a round brings from a peer that had seen theirs, nil for
+// nothing, before it listed anything. An entry that has been seen before, held or
+// not, is ignored. Where this engine holds a dead entry of the key that the peer
+// had seen, and has not any more, that is let go first, as Source.Surplus does with
+// live ones.
+func (e *Engine) Merge(now int64, ent *Entry, theirs *causal.Seen) (outcome merkle.Outcome, lag int64) {
 	if e.covers(ent.Version) {
 		return merkle.Ignored, 0
 	}
-	return e.Apply(now, ent)
+	return e.apply(now, ent, theirs)
 }
 
 // Push merges an entry that the member which wrote it has pushed. hidden is what

@@ -230,7 +230,7 @@ func (s *Source) Apply(entry []byte) (merkle.Outcome, error) {
 	if err := parseEntry(&ent, entry, 0); err != nil {
 		return merkle.Refused, fmt.Errorf("parse entry: %w", err)
 	}
-	outcome, lag := s.engine.Merge(s.now(), &ent)
+	outcome, lag := s.engine.Merge(s.now(), &ent, s.theirs)
 	if outcome == merkle.Applied && s.Applied != nil {
 		s.Applied(&ent, lag)
 	}

@@ -5,22 +5,27 @@ import "slices"
 // pageSize is how many items are asked for at once.
 const pageSize = 64
 
-// bulk sends what the other side lacks of a range, page by page in the order
-// of positions. Nothing of it is remembered but the place, so that it takes no
-// more memory for a million entries than for forty.
+// bulk sends what the other side lacks of a cut, page by page in the order of
+// positions. Nothing of it is remembered but the place, so that it takes no more
+// memory for a million entries than for forty.
 type bulk struct {
 	active bool
-	d      debt
-	match  match
-	from   uint64
+	cut
+	wide  bool
+	match match
+	from  uint64
 }
 
 // match crosses off the fingerprints of the other side. Each stands for one
 // entry, however many look like it.
 type match struct {
 	prints  []uint64
-	crossed uint32
+	crossed uint64
 }
+
+// lists reports whether the other side has listed a fingerprint, crossed off or
+// not. An entry that it has not, the other side lacks for certain.
+func (m *match) lists(print uint64) bool { return slices.Contains(m.prints, print) }
 
 func (m *match) cross(print uint64) bool {
 	for i, p := range m.prints {
@@ -33,7 +38,7 @@ func (m *match) cross(print uint64) bool {
 }
 
 // missing are the ones that this side has nothing for.
-func (m *match) missing() uint32 { return (1<<len(m.prints) - 1) &^ m.crossed }
+func (m *match) missing() uint64 { return (1<<len(m.prints) - 1) &^ m.crossed }
 
 // payPrints compares the other side's fingerprints with the own entries. What
 // they have and this side lacks is wanted; what this side has and they lack
@@ -41,41 +46,74 @@ func (m *match) missing() uint32 { return (1<<len(m.prints) - 1) &^ m.crossed }
 // go first, so that nothing stale is sent, as long as they are few.
 func (r *Round) payPrints(d *debt) {
 	m := &r.mouth
-	b := bulk{active: true, d: *d, match: match{prints: m.prints[d.from:d.to]}, from: d.r.First()}
-	m.page = m.page[:0]
-	for b.active && len(m.page) <= maxHeaders {
-		m.page = r.lacking(&b, m.page)
+	m.theirs = m.theirs[:0]
+	for i := range int(d.n) {
+		if d.wide {
+			words := m.prints[int(d.from)+4*i:][:4]
+			m.theirs = append(m.theirs, uint64(words[0])<<48|uint64(words[1])<<32|uint64(words[2])<<16|uint64(words[3]))
+			continue
+		}
+		m.theirs = append(m.theirs, uint64(m.prints[int(d.from)+i]))
 	}
-	wanted := b.match.missing()
-	if !b.active && wanted != 0 && len(m.page) > 0 && len(m.page) <= maxHeaders && len(r.ear.listed) < maxListed {
-		r.sayHeaders(d.r, wanted, len(b.match.prints), m.page)
-		return
+	b := bulk{active: true, cut: d.cut, wide: d.wide, match: match{prints: m.theirs}, from: d.first}
+	expect := max(d.among(r.own.count), uint64(d.n)) // most of them are common
+	if expect <= pageSize {
+		if items, read := r.read(d.cut, m.page[:0], int(expect)); read {
+			m.page, b.active = items, false
+			r.answerList(&b, items)
+			return
+		}
 	}
 	m.bulk = b
-	r.send(m.page)
-	if !b.active {
-		r.sayWant(wanted, len(b.match.prints))
-	}
 }
 
-// maxListed bounds how many entries of all ranges together are listed by
-// headers; past it they are simply sent.
-const maxListed = maxPrints * MaxWindow
+// answerList compares fingerprints with all own entries of the cut.
+func (r *Round) answerList(b *bulk, items []Item) {
+	m := &r.mouth
+	var lack uint64 // which of the items they lack
+	lacking := 0
+	few := len(items) <= 64
+	for i := range items {
+		if !r.goesOver(b, &items[i]) {
+			continue
+		}
+		lacking++
+		if few {
+			lack |= 1 << i
+		} else {
+			m.outbox = append(m.outbox, items[i])
+		}
+	}
+	wanted, n := b.match.missing(), len(b.match.prints)
+	if few && wanted != 0 && lacking > 0 && lacking <= maxHeaders && len(r.ear.listed)+lacking <= maxListed {
+		r.sayHeaders(b.cut, wanted, n, items, lack, lacking)
+		return
+	}
+	for i := range items {
+		if few && lack&(1<<i) != 0 {
+			m.outbox = append(m.outbox, items[i])
+		}
+	}
+	r.sayWant(wanted, n)
+}
 
 // sayHeaders answers n fingerprints with which of them are wanted and with the
 // headers of the own entries that matched none.
-func (r *Round) sayHeaders(rg Range, wanted uint32, n int, own []Item) {
-	m, e := &r.mouth, &r.ear
-	from := len(e.listed)
-	e.listed = append(e.listed, own...)
+func (r *Round) sayHeaders(c cut, wanted uint64, n int, items []Item, lack uint64, lacking int) {
+	m := &r.mouth
 	m.wanting = true
-	m.ranges = appendBitmap(append(m.ranges, leadHeaders), wanted, n)
-	m.ranges = appendHeaders(m.ranges, r.salt, own)
-	r.claim(claim{kind: claimHeaders, r: rg, span: between(from, len(e.listed))})
+	m.ranges.putHeads(wanted, n, lacking)
+	r.claim(claim{kind: claimHeaders, cut: c, n: uint8(lacking), from: uint32(len(r.ear.listed))})
+	for i := range items {
+		if lack&(1<<i) != 0 {
+			m.ranges.putHeader(r.salt.header(&items[i], r.now, lacking), lacking)
+			r.ear.listed = append(r.ear.listed, listed{pos: items[i].Pos})
+		}
+	}
 }
 
-// bulkPage continues where the last page ended. When all is sent, the answer
-// is said that the fingerprints are waiting for.
+// bulkPage continues where the last page ended. When all is sent, the answer is
+// said that the fingerprints are waiting for.
 func (r *Round) bulkPage() {
 	m := &r.mouth
 	m.page = r.lacking(&m.bulk, m.page[:0])
@@ -88,25 +126,30 @@ func (r *Round) bulkPage() {
 
 // lacking appends the next page's items that match no fingerprint.
 func (r *Round) lacking(b *bulk, dst []Item) []Item {
-	begin := len(dst)
-	dst = r.source.Items(b.d.r, b.from, dst, pageSize)
-	page := dst[begin:]
-	if last := len(page) - 1; last < pageSize-1 || page[last].Pos == b.d.r.Last() {
+	dst = r.source.Items(b.cover(), b.from, dst, pageSize)
+	n := len(dst)
+	for n > 0 && dst[n-1].Pos > b.last() {
+		n--
+	}
+	if n < len(dst) || n < pageSize || dst[n-1].Pos == b.last() {
 		b.active = false
 	} else {
-		b.from = page[last].Pos + 1
+		b.from = dst[n-1].Pos + 1
 	}
-	kept := dst[:begin]
-	for _, it := range page {
-		print := r.salt.print(it.Digest, b.d.wide)
-		if b.match.cross(print) {
-			continue
-		}
-		// Where the other side has listed this fingerprint, and another entry of
-		// this one has answered to it, either may be the one that it has.
-		if slices.Contains(b.match.prints, print) || r.source.Surplus(it) {
+	kept := dst[:0]
+	for _, it := range dst[:n] {
+		if r.goesOver(b, &it) {
 			kept = append(kept, it)
 		}
 	}
 	return kept
+}
+
+// goesOver reports whether an item is to be sent: the other side seems to lack it,
+// and it is not one that both have let go. Where the other side has listed its
+// fingerprint, and another item of this side has answered to that, either may be
+// the one that is lacked, and both go over.
+func (r *Round) goesOver(b *bulk, it *Item) bool {
+	print := r.salt.print(it.Digest, b.wide)
+	return !b.match.cross(print) && (b.match.lists(print) || r.source.Surplus(*it))
 }

@@ -90,10 +90,11 @@ func TestHashesStayWhatTheyAre(t *testing.T) {
 	require.Equal(t, uint64(0x5083d1eeba013af4), h.Position("key"))
 	require.Equal(t, "755653eac557b41529d84111100b608c", h.Entry("key", &fixed).String())
 	require.Equal(t, "9ce2e0533cdc5069883ee0c895e72e8f", h.Seal(Digest{Hi: 1, Lo: 2}).String())
-	require.Equal(t, byte(0x96), salt(3).rangeByte(RangeOf(0xabcd<<48, 4), Digest{Hi: 1, Lo: 2}))
+	require.Equal(t, byte(0xfe), salt(3).partByte(cut{first: 0xabcd << 48, bits: 16}, Digest{Hi: 1, Lo: 2}))
 	require.Equal(t, uint64(0x6abab794da91303d), salt(3).print(Digest{Hi: 1, Lo: 2}, true))
-	require.Equal(t, uint64(0x303d), salt(3).print(Digest{Hi: 1, Lo: 2}, false))
-	require.Equal(t, uint32(0xd91c37c6), salt(3).tag(5))
+	require.Equal(t, uint64(0x3d), salt(3).print(Digest{Hi: 1, Lo: 2}, false))
+	require.Equal(t, header{tag: 0x7c6, age: 4}, salt(3).header(&Item{Pos: 5, Time: 6}, 10, 2))
+	require.Equal(t, header{tag: 0xc6, age: 4}, salt(3).header(&Item{Pos: 5, Time: 6}, 10, 1))
 }
 
 func TestEveryPartOfAnEntryCounts(t *testing.T) {

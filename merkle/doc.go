@@ -30,32 +30,34 @@
 // # The dialogue
 //
 //	initiator                         responder
-//	open{salt, key ID, root} ───────►            roots equal:
-//	                         ◄─────── equal      the end, for 70 bytes
+//	open{salt, key ID, root,
+//	     digests of 16 parts} ──────►            roots equal:
+//	                         ◄─────── equal      the end, for 90 bytes
 //	                                             keys differ: they exchange one
 //	                                             (opening.go), otherwise:
-//	                         ◄─────── accept{key ID, root}
+//	                         ◄─────── accept
 //	                         ◄─────── its turn
 //	its turn                 ───────►
 //	                         ◄─────── …
 //	finish{root}             ───────►
 //	                         ◄─────── finish{root}
 //
-// A turn is ranges frames, entries frames, and an end of turn or, from a side
-// that waits for nothing, a finish. Two finishes in a row end the round. About a
-// range the two sides take turns too:
+// A turn is ranges frames and entries frames, of which the last one says so, or
+// ends with a finish from a side that waits for nothing. Two finishes in a row
+// end the round. The sides speak of cuts (cut.go), which are ranges that may end
+// at any bit, and about a cut they take turns too:
 //
-//	digests of the 16 parts, 1 byte each
+//	digests of 4, 8 or 16 parts, 1 byte each
 //	  ► which parts differ, and on each of them digests, or
-//	    fingerprints of the entries, 2 bytes each, where there are 16 or less
+//	    fingerprints of the entries, 12 bits each, where there are few
 //	      ► which of these are wanted, and all others that the answerer has:
-//	        as entries, or as headers (position and time, 12 bytes) where one
-//	        may replace another
+//	        as entries, or as headers (tag of the position and rounded age,
+//	        8 half bytes) where one may replace another
 //	          ► which of those are wanted, and the newer entries themselves
 //
-// So a side that is empty answers the root with an empty list, and gets
-// everything in the order of positions. Whatever was applied before a stream
-// broke is equal the next time.
+// So a side that is empty answers with empty lists, and gets everything in the
+// order of positions. Whatever was applied before a stream broke is equal the
+// next time.
 //
 // Bytes and fingerprints are truncations salted anew for each round. They may
 // collide, and then hide a difference from this round, but not from the next
@@ -75,12 +77,12 @@
 //
 // # Limits
 //
-// A turn opens at most 4,096 ranges (MaxWindow, and the parts of one more);
-// those beyond wait in a stack of at most 65,536. A round remembers at most the
-// entries that its last turn listed, 48 a range, by their handles, and makes
-// entries frames as they are asked for: a few MiB at worst, a few KiB in
-// general, for sets of any size. A turn may bring any number of entries. A round
-// has at most 65,536 turns.
+// A turn opens at most 131,072 cuts (MaxWindow, and the parts of one more); those
+// beyond wait in a stack of at most 524,288. A round remembers the positions of
+// the entries that its last turn listed, a million of them at most, and what the
+// other side's last turn said; it reads entries as they are asked for: some 60
+// MiB at worst, a few KiB in general, for sets of any size. A turn may bring any
+// number of entries. A round has at most 65,536 turns.
 //
 // A peer is a member of the cluster and may do what members may: ask for
 // everything, again and again, or send anything that Apply takes. It cannot

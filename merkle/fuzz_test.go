@@ -2,6 +2,8 @@ package merkle
 
 import (
 	"encoding/binary"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,8 +28,6 @@ func messageOf(t frameType) message {
 		return &offerMsg{}
 	case frameRequestKey:
 		return &requestMsg{}
-	case frameEndTurn:
-		return &endMsg{}
 	case frameFinish:
 		return &finishMsg{}
 	}
@@ -52,48 +52,85 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// listening is a round that has spoken, and now waits for answers to a claim of
+// listening is a round that has spoken, and now waits for answers to claims of
 // each kind.
 func listening() *Round {
 	s := newStore(1, sharedKey)
 	fill(100, s)
 	r := NewRound(RoundConfig{Source: s, Salt: 1})
-	r.key, r.peer.count = s.Key(), 100
+	r.key, r.own.count, r.peer.count = s.Key(), 100, 100
 	r.phase = phaseHearing
-	s.tree.Walk(Range{}, 0, func(_ uint64, e *row) bool {
-		r.ear.listed = append(r.ear.listed, e.item())
-		return len(r.ear.listed) < 32+16+3
+	s.tree.Walk(Range{}, 0, func(pos uint64, _ *row) bool {
+		r.ear.listed = append(r.ear.listed, listed{pos: pos})
+		return len(r.ear.listed) < 16+32+3
 	})
 	r.ear.claims = []claim{
-		{kind: claimDigests},
-		{kind: claimPrints, r: Range{Depth: 1}, span: span{0, 16}},
-		{kind: claimHeaders, r: Range{Depth: 1}, span: span{16, 48}},
-		{kind: claimDigests, r: Range{Depth: MaxDepth - 1}},
-		{kind: claimPrints, r: Range{Depth: 2}, span: span{48, 51}},
-		{kind: claimPrints, r: Range{Depth: 3}, span: span{51, 51}},
+		{kind: claimDigests, n: 4},
+		{kind: claimPrints, cut: cut{bits: 4}, n: 16},
+		{kind: claimHeaders, cut: cut{bits: 4}, n: 32, from: 16},
+		{kind: claimDigests, cut: cut{bits: 60}, n: 4},
+		{kind: claimPrints, cut: cut{bits: 8}, n: 3, from: 48},
+		{kind: claimPrints, cut: cut{bits: 12}, from: 51},
+		{kind: claimDigests, cut: cut{bits: 5}, n: 1},
 	}
 	return r
 }
 
+// allSame answers each claim of listening with the least.
+const allSame = "0" + "0" + "00000000" + "0" + "0" + "0" + "0"
+
+// halves packs statements that are written as half bytes, one a digit.
+func halves(digits ...string) (b []byte, odd bool) {
+	var w nibbles
+	for _, d := range strings.Join(digits, "") {
+		if d == ' ' {
+			continue
+		}
+		v, err := strconv.ParseUint(string(d), 16, 4)
+		if err != nil {
+			panic(err)
+		}
+		w.put(v, 1)
+	}
+	return w.b, w.odd
+}
+
+// rangesFrame is a frame of these.
+func rangesFrame(digits ...string) []byte {
+	b, odd := halves(digits...)
+	return framed(&nibbles{b: b, odd: odd})
+}
+
+func framed(w *nibbles) []byte {
+	t := byte(frameRanges)
+	if w.odd {
+		t |= frameOdd
+	}
+	return append([]byte{t}, w.b...)
+}
+
 func FuzzRanges(f *testing.F) {
-	f.Add([]byte{leadSame, leadSame, leadSame, leadSame, leadSame, leadSame})
-	f.Add([]byte{leadParts, 0x01, 0x80, leadPrints, leadWide + 1, 1, 2, 3, 4, 5, 6, 7, 8, leadWant, 0xff, 0xff, leadWant, 1, 0, 0, 0})
-	f.Add([]byte{leadLater, leadHeaders, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, leadSame, leadPrints + 2, 1, 1, 2, 2})
-	f.Add([]byte{
-		leadSame, leadSame, leadSame, leadSame, leadSame, leadSame,
-		leadReopen, 3, 0xab, 0xc0, leadPrints, leadReopen, 2, 0xac, leadDigests, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
-	})
-	f.Fuzz(func(t *testing.T, statements []byte) {
+	for _, digits := range []string{
+		allSame,
+		"2 0180 0 a1 0102030405060708" + "1 1111" + "10000000",
+		"1" + "2 1000 1 123 01234 456 01234" + "00000000" + "3 2 111 222",
+		"0" + "f 2 ab 01234" + "00000000" + "5 d 01020304" + "3" + "0" + "2 3 0 0",
+		allSame + "0c abc 0 0d abd8 f 0102030405060708090a0b0c0d0e0f10",
+	} {
+		b, odd := halves(digits)
+		f.Add(b, odd)
+	}
+	f.Fuzz(func(t *testing.T, statements []byte, odd bool) {
 		r := listening()
-		err := r.Receive(append([]byte{byte(frameRanges)}, statements...))
+		err := r.Receive(framed(&nibbles{b: statements, odd: odd}))
 		if err != nil {
 			require.ErrorIs(t, err, ErrProtocol)
 			require.Empty(t, r.mouth.debts)
 			return
 		}
 		wantBounded(t, r)
-		// Each debt stands for at least a byte that was sent.
-		require.LessOrEqual(t, len(r.mouth.debts), len(statements))
+		// Each debt stands for at least a half byte that was sent.
+		require.LessOrEqual(t, len(r.mouth.debts), 2*len(statements))
 	})
 }
 
@@ -101,8 +138,8 @@ func FuzzEntries(f *testing.F) {
 	s := newStore(1, sharedKey)
 	s.put("key", "value")
 	blob := s.AppendEntry(nil, s.rows["key"].item())
-	f.Add(appendEntryBlob(nil, blob))
-	f.Add(appendEntryBlob(appendEntryBlob(nil, blob), blob))
+	f.Add(appendEntryBlob(nil, blob, 0))
+	f.Add(appendEntryBlob(appendEntryBlob(nil, blob, 0), blob, len(blob)))
 	f.Add([]byte{})
 	f.Add([]byte{0})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f, 1})
@@ -188,10 +225,11 @@ func drain(t *testing.T, r *Round) {
 func wantBounded(t *testing.T, r *Round) {
 	require.LessOrEqual(t, len(r.ear.claims), MaxWindow+windowSlack)
 	require.LessOrEqual(t, len(r.mouth.debts), 2*(MaxWindow+windowSlack))
-	require.LessOrEqual(t, len(r.ear.listed), (maxPrints+maxHeaders)*(MaxWindow+windowSlack))
-	require.LessOrEqual(t, len(r.mouth.items), (maxPrints+maxHeaders)*(MaxWindow+windowSlack))
-	require.LessOrEqual(t, len(r.mouth.prints), maxPrints*(MaxWindow+windowSlack))
-	require.LessOrEqual(t, len(r.mouth.outbox), pageSize+maxHeaders+maxPrints)
+	require.LessOrEqual(t, len(r.ear.listed), maxListed)
+	require.LessOrEqual(t, len(r.mouth.owed), maxListed)
+	require.LessOrEqual(t, len(r.mouth.prints), 4*maxWide*(MaxWindow+windowSlack))
+	require.LessOrEqual(t, len(r.mouth.bytes), Fanout*(MaxWindow+windowSlack))
+	require.LessOrEqual(t, len(r.mouth.outbox), 5*pageSize)
 	require.LessOrEqual(t, len(r.mouth.later), maxLater)
 }
 

@@ -5,36 +5,45 @@ import (
 	"math/bits"
 )
 
-// claim is what this side said of a range and the other side must answer.
+// claim is what this side said of a cut and the other side must answer.
 type claim struct {
-	r    Range
+	cut
 	kind claimKind
-	span // of its items in ear.listed
+	n    uint8  // claimDigests: of 2^n parts; otherwise of so many entries
+	from uint32 // of ear.listed
+}
+
+// listed is an entry that a claim is about.
+type listed struct {
+	pos uint64
+	// mark is the low half of its digest if no other entry of the claim has its
+	// fingerprint: if it is asked for, it is this one that the other side lacks.
+	mark uint64
 }
 
 type claimKind uint8
 
 const (
-	claimDigests claimKind = iota + 1 // of the range's sixteen parts
-	claimPrints                       // of items
-	claimHeaders                      // of items
+	claimDigests claimKind = iota + 1 // of the cut's parts
+	claimPrints                       // of all entries in the cut
+	claimHeaders                      // of some of them
 )
-
-// span is a part of one of the slices that a turn shares.
-type span struct{ from, to int32 }
-
-func (s span) len() int { return int(s.to - s.from) }
 
 // ear is what a side needs while the other one speaks.
 type ear struct {
 	claims   []claim
 	answered int
-	listed   []Item // what the claims listed
+	// listed are the positions of the entries that the claims are about. Handles
+	// would hold on to what is overwritten meanwhile, and take more room.
+	listed []listed
 
-	opened   int  // ranges that the other side opened in this turn
+	opened   int  // cuts that the other side opened in this turn
 	reopened bool // by their name
-	last     Range
-	headers  []header // scratch
+	last     cut
+
+	// Scratch.
+	headers, own []header
+	item         []Item
 }
 
 func (r *Round) startHearing() {
@@ -42,17 +51,17 @@ func (r *Round) startHearing() {
 	r.phase = phaseHearing
 }
 
-// onRanges turns statements into debts. It touches no entry: what is owed is
-// looked up when it is said.
-func (r *Round) onRanges(in *reader) error {
+// onRanges turns statements into debts. What is owed is looked up when it is said.
+func (r *Round) onRanges(body []byte, odd bool) error {
 	if !r.source.Key().Same(r.key) {
 		return ErrKeyChanged
 	}
-	if len(in.b) == 0 {
-		return malformed(errShort)
+	in := newNibbleReader(body, odd)
+	if in.size == 0 {
+		in.fail(errShort)
 	}
-	for len(in.b) > 0 && in.err == nil {
-		r.onStatement(in)
+	for in.more() {
+		r.onStatement(&in)
 	}
 	if in.err != nil {
 		return malformed(in.err)
@@ -60,171 +69,173 @@ func (r *Round) onRanges(in *reader) error {
 	return nil
 }
 
-func (r *Round) onStatement(in *reader) {
-	e, lead := &r.ear, in.u8()
+func (r *Round) onStatement(in *nibbleReader) {
+	e := &r.ear
 	if e.answered == len(e.claims) {
-		r.onReopen(in, lead)
+		r.onReopen(in)
 		return
 	}
-	c := e.claims[e.answered]
+	c := &e.claims[e.answered]
 	e.answered++
-	if lead == leadSame {
-		return
-	}
 	switch c.kind {
 	case claimDigests:
-		r.onAnswerToDigests(in, lead, c)
+		r.onAnswerToDigests(in, c)
 	case claimPrints:
-		r.onAnswerToPrints(in, lead, c)
+		r.onAnswerToPrints(in, c)
 	case claimHeaders:
-		if lead != leadWant {
-			in.fail(unexpected(lead, "headers"))
-			return
-		}
-		r.oweListed(c, in.bitmap(c.len()))
+		r.oweEntries(c, in.takeBits(int(c.n)))
 	}
 }
 
-// onReopen begins with a range by its name. In one turn such ranges ascend and
-// do not overlap, so that a turn asks for each entry once at most.
-func (r *Round) onReopen(in *reader, lead byte) {
+// onReopen begins with a cut by its name. In one turn such cuts ascend and do
+// not overlap, so that a turn asks for each entry once at most.
+func (r *Round) onReopen(in *nibbleReader) {
 	e := &r.ear
-	if lead != leadReopen {
-		in.fail(unexpected(lead, "nothing"))
+	c := in.takeCut()
+	if in.err == nil && e.reopened && c.first <= e.last.last() {
+		in.fail(fmt.Errorf("cut %s reopened after %s", c, e.last))
 		return
 	}
-	rg := in.rng()
-	if in.err == nil && e.reopened && rg.First() <= e.last.Last() {
-		in.fail(fmt.Errorf("range %s reopened after %s", rg, e.last))
-		return
-	}
-	e.reopened, e.last = true, rg
-	r.onSpeech(in, in.u8(), rg)
+	e.reopened, e.last = true, c
+	r.onSpeech(in, c)
 }
 
-// onSpeech takes in what opens the talk about a range.
-func (r *Round) onSpeech(in *reader, lead byte, rg Range) {
+// onSpeech takes in what opens the talk about a cut.
+func (r *Round) onSpeech(in *nibbleReader, c cut) {
 	if r.ear.opened++; r.ear.opened > MaxWindow+windowSlack {
-		in.fail(fmt.Errorf("more than %d ranges in one turn", MaxWindow+windowSlack))
+		in.fail(fmt.Errorf("more than %d cuts in one turn", MaxWindow+windowSlack))
 		return
 	}
 	m := &r.mouth
-	if n, wide, ok := printsLead(lead); ok {
-		from := len(m.prints)
-		m.prints = in.prints(m.prints, n, wide)
-		m.debts = append(m.debts, debt{kind: debtPrints, r: rg, wide: wide, span: between(from, len(m.prints))})
-		return
-	}
-	if lead != leadDigests || rg.Depth == MaxDepth {
-		in.fail(fmt.Errorf("lead byte %#02x opens range %s", lead, rg))
-		return
-	}
-	m.debts = append(m.debts, debt{kind: debtDigests, r: rg, bytes: in.bytes16()})
-}
-
-func (r *Round) onAnswerToDigests(in *reader, lead byte, c claim) {
-	switch lead {
-	case leadLater:
-	case leadParts:
-		for set := in.bitmap(Fanout); set != 0 && in.err == nil; set &= set - 1 {
-			r.onSpeech(in, in.u8(), c.r.Child(bits.TrailingZeros32(set)))
+	code := in.take(1)
+	d := debt{cut: c}
+	switch {
+	case code <= speechWide:
+		d.kind, d.from = debtPrints, uint32(len(m.prints))
+		n, wide := in.takeList(code)
+		d.n, d.wide = uint8(n), wide
+		if wide {
+			n *= 4
 		}
+		for range n {
+			size := printSize
+			if wide {
+				size = wideSize / 4
+			}
+			m.prints = append(m.prints, uint16(in.take(size)))
+		}
+	case code == speechDigests || int(c.bits)+int(code-speechDigests) > positionBits:
+		in.fail(fmt.Errorf("code %#x opens cut %s", code, c))
 	default:
-		if _, _, ok := printsLead(lead); !ok {
-			in.fail(unexpected(lead, "digests"))
-			return
+		d.kind, d.k, d.from = debtDigests, uint8(code-speechDigests), uint32(len(m.bytes))
+		for range 1 << d.k {
+			m.bytes = append(m.bytes, byte(in.take(2)))
 		}
-		r.onSpeech(in, lead, c.r)
+	}
+	if in.err == nil {
+		m.debts = append(m.debts, d)
 	}
 }
 
-func (r *Round) onAnswerToPrints(in *reader, lead byte, c claim) {
-	switch lead {
-	case leadWant:
-		r.oweListed(c, in.bitmap(c.len()))
-	case leadHeaders:
-		set := in.bitmap(c.len())
-		r.ear.headers = in.headers(r.ear.headers[:0])
+func (r *Round) onAnswerToDigests(in *nibbleReader, c *claim) {
+	code := in.take(1)
+	if code == answerSame || code == answerLater {
+		return
+	}
+	for set := in.takeParts(code, c.n); set != 0 && in.err == nil; set &= set - 1 {
+		r.onSpeech(in, c.part(c.n, bits.TrailingZeros64(set)))
+	}
+}
+
+func (r *Round) onAnswerToPrints(in *nibbleReader, c *claim) {
+	switch code := in.take(1); code {
+	case answerSame:
+	case answerHeaders, answerPair:
+		set, n := in.takeHeads(code, int(c.n))
+		e := &r.ear
+		e.headers = e.headers[:0]
+		for range n {
+			if in.err != nil {
+				return
+			}
+			e.headers = append(e.headers, in.takeHeader(n))
+		}
 		if in.err == nil {
-			r.owe(c, set, r.ear.headers)
+			r.oweHeaders(c, set, e.headers)
 		}
 	default:
-		in.fail(unexpected(lead, "fingerprints"))
+		r.oweEntries(c, in.takeWant(code, int(c.n)))
 	}
 }
 
-// surplus are those of a claim's entries, asked for by the other side, that are to
-// be sent to it. Of two that share a fingerprint nobody knows which it lacks.
-func (r *Round) surplus(c claim, lacked uint32) uint32 {
-	if c.kind != claimPrints {
-		return lacked
+// oweEntries owes the entries of a claim that the other side asked for.
+func (r *Round) oweEntries(c *claim, set uint64) {
+	d := debt{kind: debtEntries, cut: c.cut}
+	if r.owe(&d, c, set); d.n > 0 {
+		r.mouth.debts = append(r.mouth.debts, d)
 	}
-	listed := r.ear.listed[c.from:c.to]
-	for set := lacked; set != 0; set &= set - 1 {
-		i := bits.TrailingZeros32(set)
-		print := r.salt.print(listed[i].Digest, false)
-		alone := true
-		for j := range listed {
-			alone = alone && (j == i || r.salt.print(listed[j].Digest, false) != print)
+}
+
+func (r *Round) owe(d *debt, c *claim, set uint64) {
+	m := &r.mouth
+	d.from, d.n = uint32(len(m.owed)), uint8(bits.OnesCount64(set))
+	for listed := r.ear.listed[c.from:]; set != 0; set &= set - 1 {
+		m.owed = append(m.owed, listed[bits.TrailingZeros64(set)])
+	}
+}
+
+// oweHeaders owes an answer to headers. Entries of the claim that the other side
+// lacks (set) are compared with the headers of those that this side seems to lack.
+func (r *Round) oweHeaders(c *claim, set uint64, theirs []header) {
+	e := &r.ear
+	e.own = e.own[:0]
+	for _, l := range e.listed[c.from:][:c.n] {
+		var h header
+		if set&(1<<len(e.own)) != 0 {
+			it := Item{Pos: l.pos}
+			if e.item = r.at(l.pos, e.item[:0]); len(e.item) > 0 {
+				it = e.item[0]
+			}
+			h = r.salt.header(&it, r.now, len(theirs))
 		}
-		if alone && !r.source.Surplus(listed[i]) {
-			lacked &^= 1 << i
-		}
+		e.own = append(e.own, h)
 	}
-	return lacked
+	send, want := judge(e.own, set, theirs)
+	d := debt{kind: debtHeaders, cut: c.cut, m: uint8(len(theirs)), want: want}
+	r.owe(&d, c, send)
+	r.mouth.debts = append(r.mouth.debts, d)
 }
 
-// oweListed owes the entries of a claim that the other side asked for.
-func (r *Round) oweListed(c claim, set uint32) {
-	if set == 0 {
-		return
-	}
-	m, from := &r.mouth, len(r.mouth.items)
-	set = r.surplus(c, set)
-	for listed := r.ear.listed[c.from:c.to]; set != 0; set &= set - 1 {
-		m.items = append(m.items, listed[bits.TrailingZeros32(set)])
-	}
-	m.debts = append(m.debts, debt{kind: debtEntries, span: between(from, len(m.items))})
-}
-
-// owe compares the entries of a claim that the other side lacks (set) with the
-// headers of those that this side seems to lack. Of two with one position the
-// newer goes over; what stands alone goes over anyway.
-func (r *Round) owe(c claim, set uint32, theirs []header) {
-	mine := r.ear.listed[c.from:c.to]
-	set = r.surplus(c, set)
-	send, want := set, uint32(1)<<len(theirs)-1
+// judge decides which of the own entries in set go over, and which of theirs are
+// wanted. Of two with one position the newer one does; what stands alone goes over
+// anyway.
+func judge(own []header, set uint64, theirs []header) (send, want uint64) {
+	send, want = set, 1<<len(theirs)-1
 	for j, h := range theirs {
-		i, alone := r.counterpart(mine, set, theirs, j)
+		i, alone := counterpart(own, set, theirs, j)
 		switch {
 		case !alone:
-		case mine[i].Time > h.time:
+		case own[i].age < h.age:
 			want &^= 1 << j
-		case mine[i].Time < h.time:
+		case own[i].age > h.age:
 			send &^= 1 << i
 		}
 	}
-	m, from := &r.mouth, len(r.mouth.items)
-	for ; send != 0; send &= send - 1 {
-		m.items = append(m.items, mine[bits.TrailingZeros32(send)])
-	}
-	m.debts = append(m.debts, debt{
-		kind: debtHeaders, want: want, listed: uint8(len(theirs)), span: between(from, len(m.items)),
-	})
+	return send, want
 }
 
-// counterpart finds the one item of set that has the position of header j. It
+// counterpart finds the one entry of set that has the position of header j. It
 // reports false where there is none, or where several on either side look
 // alike: then nobody can tell which replaces which, and all go over.
-func (r *Round) counterpart(mine []Item, set uint32, theirs []header, j int) (at int, alone bool) {
+func counterpart(own []header, set uint64, theirs []header, j int) (at int, alone bool) {
 	for k := range theirs {
 		if k != j && theirs[k].tag == theirs[j].tag {
 			return 0, false
 		}
 	}
 	for ; set != 0; set &= set - 1 {
-		i := bits.TrailingZeros32(set)
-		if r.salt.tag(mine[i].Pos) != theirs[j].tag {
+		i := bits.TrailingZeros64(set)
+		if own[i].tag != theirs[j].tag {
 			continue
 		}
 		if alone {
@@ -238,13 +249,18 @@ func (r *Round) counterpart(mine []Item, set uint32, theirs []header, j int) (at
 func (r *Round) onEntries(in *reader) error {
 	// The frame's form is checked before the first entry is merged.
 	whole := *in
-	for whole.entry() != nil && len(whole.b) > 0 {
+	for size := 0; whole.err == nil; {
+		size = len(whole.entry(size))
+		if len(whole.b) == 0 {
+			break
+		}
 	}
 	if whole.err != nil {
 		return malformed(whole.err)
 	}
-	for len(in.b) > 0 {
-		entry := in.entry()
+	for size := 0; len(in.b) > 0; {
+		entry := in.entry(size)
+		size = len(entry)
 		outcome, err := r.source.Apply(entry)
 		if err != nil {
 			return fmt.Errorf("entry of %d bytes: %w", len(entry), err)
@@ -262,15 +278,11 @@ func (r *Round) onEntries(in *reader) error {
 	return nil
 }
 
-func (r *Round) onEndTurn(in *reader) error {
-	var m endMsg
-	if err := m.parse(in); err != nil {
-		return malformed(err)
-	}
+func (r *Round) onEndTurn() error {
 	if len(r.mouth.debts) == 0 {
 		return fmt.Errorf("%w: a turn that asks nothing", ErrProtocol)
 	}
-	return r.endHearing(m.clock, false)
+	return r.endHearing(false)
 }
 
 func (r *Round) onFinish(in *reader) error {
@@ -284,10 +296,10 @@ func (r *Round) onFinish(in *reader) error {
 		}
 	}
 	r.stats.PeerRoot = m.root
-	return r.endHearing(m.clock, true)
+	return r.endHearing(true)
 }
 
-func (r *Round) endHearing(clock uint64, idle bool) error {
+func (r *Round) endHearing(idle bool) error {
 	e := &r.ear
 	if e.answered < len(e.claims) {
 		return fmt.Errorf("%w: %d of %d statements answered", ErrProtocol, e.answered, len(e.claims))
@@ -298,9 +310,7 @@ func (r *Round) endHearing(clock uint64, idle bool) error {
 	if r.stats.Turns++; r.stats.Turns > maxTurns {
 		return fmt.Errorf("%w: more than %d turns", ErrProtocol, maxTurns)
 	}
-	r.source.Observe(clock)
 	r.peerIdle = idle
-	clear(e.listed) // lets go of the entries
 	e.claims, e.listed = e.claims[:0], e.listed[:0]
 	if r.peerIdle && r.ownIdle {
 		own, _ := r.source.Root()
@@ -309,10 +319,4 @@ func (r *Round) endHearing(clock uint64, idle bool) error {
 	}
 	r.startSpeaking()
 	return nil
-}
-
-func between(from, to int) span { return span{int32(from), int32(to)} }
-
-func unexpected(lead byte, to string) error {
-	return fmt.Errorf("lead byte %#02x in answer to %s", lead, to)
 }

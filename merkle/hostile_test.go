@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,48 +33,51 @@ func drain64k(r *Round) (frames [][]byte) {
 	}
 }
 
-func rangesFrame(statements ...byte) []byte { return append([]byte{byte(frameRanges)}, statements...) }
+// answered answers the victim's first turn, which opens all sixteen parts.
+const answered = "0000 0000 0000 0000"
 
-func endFrame() []byte { return (&endMsg{}).appendTo(nil) }
+func endFrame() []byte { return []byte{byte(frameEndTurn)} }
 
 func finishFrame() []byte { return (&finishMsg{}).appendTo(nil) }
 
 func TestWhatIsNotInTheProtocolEndsTheRound(t *testing.T) {
-	digests := append([]byte{leadDigests}, make([]byte, Fanout)...)
-	reopen := func(depth, prefix byte) []byte {
-		return append([]byte{leadReopen, depth, prefix}, digests...)
-	}
 	for name, tc := range map[string]struct {
 		frames [][]byte
 		want   string
 	}{
 		"an empty frame":                 {[][]byte{{}}, "an empty frame"},
 		"an unknown type":                {[][]byte{{42, 1, 2}}, "frame of unknown type 42 out of turn"},
+		"a flag where there is none":     {[][]byte{{byte(frameEndTurn) | frameLast}}, "frame of unknown type 136 out of turn"},
+		"padding where there is none":    {[][]byte{{byte(frameEntries) | frameOdd}}, "frame of unknown type 71 out of turn"},
 		"an opening out of turn":         {[][]byte{(&openMsg{version: 1}).appendTo(nil)}, "open out of turn"},
 		"no statement":                   {[][]byte{rangesFrame()}, "ends too early"},
+		"padding of nothing":             {[][]byte{{byte(frameRanges) | frameOdd}}, "ends too early"},
+		"padding that says something":    {[][]byte{{byte(frameRanges) | frameOdd, 0x01}}, "bits that stand for nothing"},
 		"no entry":                       {[][]byte{{byte(frameEntries)}}, "ends too early"},
-		"an entry past the frame":        {[][]byte{{byte(frameEntries), 5, 1}}, "an entry of 5 bytes in the 1 that are left"},
+		"an entry past the frame":        {[][]byte{{byte(frameEntries), 10, 1}}, "an entry of 5 bytes in the 1 that are left"},
 		"an entry of nothing":            {[][]byte{{byte(frameEntries), 0, 1}}, "an entry of 0 bytes"},
-		"what the source cannot parse":   {[][]byte{{byte(frameEntries), 1, 1}}, "entry of 1 bytes: no row"},
-		"a wrong answer to digests":      {[][]byte{rangesFrame(leadHeaders)}, "lead byte 0x54 in answer to digests"},
-		"an unknown lead byte":           {[][]byte{rangesFrame(0xff)}, "lead byte 0xff in answer to digests"},
-		"digests in answer to digests":   {[][]byte{rangesFrame(digests...)}, "lead byte 0x40 in answer to digests"},
-		"too many fingerprints":          {[][]byte{rangesFrame(leadPrints + maxPrints + 1)}, "lead byte 0x11"},
-		"parts, but none":                {[][]byte{rangesFrame(leadParts, 0, 0)}, "a bitmap with nothing in it"},
-		"a part with no speech":          {[][]byte{rangesFrame(leadParts, 1, 0)}, "ends too early"},
-		"a wrong speech":                 {[][]byte{rangesFrame(leadParts, 1, 0, leadWant)}, "opens range 0"},
-		"an answer to nothing":           {[][]byte{rangesFrame(leadSame, leadSame)}, "lead byte 0x50 in answer to nothing"},
-		"a depth past the last":          {[][]byte{rangesFrame(leadSame, leadReopen, MaxDepth+1)}, "a range of depth 17"},
-		"bits below a prefix":            {[][]byte{rangesFrame(append([]byte{leadSame}, reopen(1, 0x11)...)...)}, "bits below its prefix"},
-		"digests of a single position":   {[][]byte{rangesFrame(leadSame, leadReopen, MaxDepth, 1, 2, 3, 4, 5, 6, 7, 8, leadDigests)}, "opens range 0102030405060708"},
-		"one range twice":                {[][]byte{rangesFrame(append([]byte{leadSame}, append(reopen(2, 5), reopen(2, 5)...)...)...)}, "range 05 reopened after 05"},
-		"ranges that overlap":            {[][]byte{rangesFrame(append([]byte{leadSame}, append(reopen(1, 0x50), reopen(2, 0x5f)...)...)...)}, "range 5f reopened after 5"},
-		"ranges that descend":            {[][]byte{rangesFrame(append([]byte{leadSame}, reopen(2, 5)...)...), rangesFrame(reopen(2, 4)...)}, "range 04 reopened after 05"},
-		"a turn that asks nothing":       {[][]byte{rangesFrame(leadSame), endFrame()}, "a turn that asks nothing"},
-		"a question not answered":        {[][]byte{finishFrame()}, "0 of 1 statements answered"},
-		"a finish with questions":        {[][]byte{rangesFrame(append([]byte{leadSame}, reopen(1, 0x50)...)...), finishFrame()}, "questions open at the end"},
-		"a finish with a list":           {[][]byte{rangesFrame(leadPrints), finishFrame()}, "questions open at the end"},
+		"an entry of less":               {[][]byte{{byte(frameEntries), 1, 1}}, "an entry of -1 bytes"},
+		"what the source cannot parse":   {[][]byte{{byte(frameEntries), 2, 1}}, "entry of 1 bytes: no row"},
+		"an unknown speech":              {[][]byte{rangesFrame("3 b")}, "code 0xb opens cut"},
+		"too many fingerprints":          {[][]byte{rangesFrame("3 9 29")}, "41 fingerprints counted"},
+		"a count that has a code":        {[][]byte{rangesFrame("3 9 08")}, "8 fingerprints counted"},
+		"wide fingerprints, but none":    {[][]byte{rangesFrame("3 a 0")}, "not in its shortest form"},
+		"parts, but none":                {[][]byte{rangesFrame("2 0000")}, "a bitmap with nothing in it"},
+		"one part as if it were several": {[][]byte{rangesFrame("2 0010 0")}, "not in its shortest form"},
+		"a part with no speech":          {[][]byte{rangesFrame("3")}, "ends too early"},
+		"an answer to nothing":           {[][]byte{rangesFrame(answered, "41")}, "a cut of 65 bits, at most 64"},
+		"bits below a prefix":            {[][]byte{rangesFrame(answered, "03 1 0")}, "a cut of 3 bits with bits below its prefix"},
+		"digests of a single position":   {[][]byte{rangesFrame(answered, "40 0102030405060708 c 0102")}, "code 0xc opens cut 0102030405060708/64"},
+		"digests of less than one":       {[][]byte{rangesFrame(answered, "3e 0102030405060708 e")}, "code 0xe opens cut"},
+		"one cut twice":                  {[][]byte{rangesFrame(answered, "08 05 0", "08 05 0")}, "cut 0500000000000000/8 reopened after 0500000000000000/8"},
+		"cuts that overlap":              {[][]byte{rangesFrame(answered, "04 5 0", "08 5f 0")}, "cut 5f00000000000000/8 reopened after 5000000000000000/4"},
+		"cuts that descend":              {[][]byte{rangesFrame(answered, "08 05 0"), rangesFrame("08 04 0")}, "cut 0400000000000000/8 reopened after"},
+		"a turn that asks nothing":       {[][]byte{rangesFrame(answered), endFrame()}, "a turn that asks nothing"},
+		"a question not answered":        {[][]byte{finishFrame()}, "0 of 16 statements answered"},
+		"a finish with questions":        {[][]byte{rangesFrame(answered, "04 5 c 0102"), finishFrame()}, "questions open at the end"},
+		"a finish with a list":           {[][]byte{rangesFrame(answered, "04 5 0"), finishFrame()}, "questions open at the end"},
 		"trailing bytes after an ending": {[][]byte{append(endFrame(), 0)}, "trailing bytes"},
+		"a last frame that asks nothing": {[][]byte{append([]byte{byte(frameRanges) | frameLast}, rangesFrame(answered)[1:]...)}, "a turn that asks nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s := victim(t, 1000)
@@ -99,23 +103,26 @@ func TestWhatIsNotInTheProtocolEndsTheRound(t *testing.T) {
 }
 
 func TestAnswersToListsAreChecked(t *testing.T) {
-	head := []byte{leadSame} // listening()'s first claim
-	for name, tc := range map[string]struct {
-		statements []byte
-		want       string
-	}{
-		"bits past the list":     {[]byte{leadSame, leadSame, leadSame, leadWant, 0x08}, "stand for nothing"},
-		"want nothing":           {[]byte{leadWant, 0, 0}, "nothing in it"},
-		"want of nothing":        {[]byte{leadSame, leadSame, leadSame, leadSame, leadWant}, "nothing in it"},
-		"no headers":             {[]byte{leadHeaders, 1, 0, 0}, "0 headers"},
-		"too many headers":       {[]byte{leadHeaders, 1, 0, 33}, "33 headers"},
-		"headers cut short":      {[]byte{leadHeaders, 1, 0, 1, 0, 0, 0, 1, 0}, "ends too early"},
-		"headers to headers":     {[]byte{leadSame, leadHeaders}, "in answer to headers"},
-		"parts to fingerprints":  {[]byte{leadParts}, "in answer to fingerprints"},
-		"speech to fingerprints": {[]byte{leadPrints}, "in answer to fingerprints"},
+	for name, tc := range map[string]struct{ statements, want string }{
+		"bits past the list":         {"0 0 00000000 0 1 8", "stand for nothing"},
+		"want nothing":               {"0 1 0000", "nothing in it"},
+		"want one at length":         {"0 1 1000", "not in its shortest form"},
+		"want past the list":         {"0 0 00000000 0 6", "entry 3 of 3"},
+		"want of nothing":            {"0 0 00000000 0 0 3", "entry 0 of 0"},
+		"headers and no want":        {"0 2 0000 1", "nothing in it"},
+		"headers that have a code":   {"0 2 1000 0", "not in its shortest form"},
+		"headers counted at length":  {"0 2 1000 f 0f", "15 headers counted"},
+		"too many headers":           {"0 2 1000 f 29", "41 headers counted"},
+		"headers cut short":          {"0 2 1000 1 000 00000", "ends too early"},
+		"a header past the list":     {"0 0 00000000 0 f 3 12 12345", "past the 3 listed"},
+		"headers of nothing":         {"0 0 00000000 0 0 2 0", "nothing in it"},
+		"a part past the last":       {"0 0 00000000 0 0 0 5", "part 2 of 2"},
+		"bits past the parts":        {"0 0 00000000 0 0 0 2 7", "stand for nothing"},
+		"parts beyond a position":    {"0 0 00000000 3 c 0102", "opens cut"},
+		"all answered, and one more": {allSame + "0", "ends too early"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := listening().Receive(rangesFrame(append(head, tc.statements...)...))
+			err := listening().Receive(rangesFrame(tc.statements))
 			require.ErrorIs(t, err, ErrProtocol)
 			require.ErrorContains(t, err, tc.want)
 		})
@@ -123,19 +130,26 @@ func TestAnswersToListsAreChecked(t *testing.T) {
 }
 
 func TestEveryTruncationOfAStatementIsRefused(t *testing.T) {
-	whole := []byte{
-		leadParts, 0x03, 0x00, leadWide + 1, 1, 2, 3, 4, 5, 6, 7, 8, leadDigests, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
-		leadHeaders, 1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9,
-		leadWant, 1, 0, 0, 0x80,
-		leadPrints + 2, 1, 2, 3, 4,
-		leadWant, 7,
-		leadSame,
-		leadReopen, 3, 0xab, 0xc0, leadPrints + 1, 1, 2,
+	pieces := []string{
+		"2 0300 a1 0102030405060708 f 0102030405060708090a0b0c0d0e0f10",
+		"2 1000 1 123 01234 456 01234",
+		"80000000",
+		"3 2 123 456",
+		"f 1 12 01234",
+		"0",
+		"2 3 9 09 111222333444555666777888999 1 123",
+		"0c abc 1 123",
+		"0e abd4 d 01020304",
 	}
-	require.NoError(t, listening().Receive(rangesFrame(whole...)))
-	ends := map[int]bool{29: true, 57: true, 62: true, 67: true, 69: true, 70: true}
+	whole := strings.ReplaceAll(strings.Join(pieces, ""), " ", "")
+	require.NoError(t, listening().Receive(rangesFrame(whole)))
+	ends, at := map[int]bool{}, 0
+	for _, piece := range pieces {
+		at += len(strings.ReplaceAll(piece, " ", ""))
+		ends[at] = true
+	}
 	for n := 1; n < len(whole); n++ {
-		err := listening().Receive(rangesFrame(whole[:n]...))
+		err := listening().Receive(rangesFrame(whole[:n]))
 		if ends[n] {
 			require.NoError(t, err, "cut between statements, at %d", n)
 			continue
@@ -144,43 +158,42 @@ func TestEveryTruncationOfAStatementIsRefused(t *testing.T) {
 	}
 }
 
-func TestATurnMayOpenSoManyRangesAndNoMore(t *testing.T) {
+func TestATurnMayOpenSoManyCutsAndNoMore(t *testing.T) {
 	r, _ := victim(t, 1000)
-	statements := []byte{leadSame}
-	for i := range MaxWindow {
-		statements = appendRange(append(statements, leadReopen), Range{Prefix: uint64(i) << 48, Depth: 4})
-		statements = append(statements, leadPrints)
+	open := func(from, n int) []byte {
+		var w nibbles
+		if from == 0 {
+			w.put(0, Fanout)
+		}
+		for i := range n {
+			w.putCut(cut{first: uint64(from+i) << 44, bits: 20})
+			w.putList(0, false)
+		}
+		return framed(&w)
 	}
-	require.NoError(t, r.Receive(rangesFrame(statements...)))
-	statements = statements[:0]
-	for i := range windowSlack + 1 {
-		statements = appendRange(append(statements, leadReopen), Range{Prefix: uint64(MaxWindow+i) << 48, Depth: 4})
-		statements = append(statements, leadPrints)
-	}
-	require.ErrorContains(t, r.Receive(rangesFrame(statements...)), "more than 4112 ranges in one turn")
+	require.NoError(t, r.Receive(open(0, MaxWindow)))
+	require.ErrorContains(t, r.Receive(open(MaxWindow, windowSlack+1)), "more than 131088 cuts in one turn")
 }
 
 // A peer that calls everything different, for ever, costs time and bytes, but
 // neither memory nor data.
 func TestAPeerThatOpensEverythingIsBounded(t *testing.T) {
-	r, s := victim(t, 5000)
+	r, s := victim(t, 500)
 	want := union(s)
 	rng := rand.New(rand.NewPCG(1, 1))
 	fullest := 0
-	for range 40 {
+	for range 5 {
 		// None of the own questions lead anywhere; as many new ones as fit.
-		statements := make([]byte, 0, 64<<10)
-		for range r.ear.claims {
-			statements = append(statements, leadSame)
-		}
+		var w nibbles
+		answerNothing(&w, r)
 		for i := range MaxWindow {
-			statements = appendRange(append(statements, leadReopen), Range{Prefix: uint64(i) << 52, Depth: 3})
-			statements = append(statements, leadDigests)
+			w.putCut(cut{first: uint64(i) << 47, bits: 17})
+			w.put(speechDigests+maxFanBits, 1)
 			for range Fanout {
-				statements = append(statements, byte(rng.Uint32()))
+				w.put(uint64(rng.Uint32()&0xff), 2)
 			}
 		}
-		require.NoError(t, r.Receive(rangesFrame(statements...)))
+		require.NoError(t, r.Receive(framed(&w)))
 		wantBounded(t, r)
 		require.NoError(t, r.Receive(endFrame()))
 		for range 1_000_000 {
@@ -197,17 +210,27 @@ func TestAPeerThatOpensEverythingIsBounded(t *testing.T) {
 	s.want(t, want)
 }
 
+// answerNothing answers each claim of r with the least.
+func answerNothing(w *nibbles, r *Round) {
+	for _, c := range r.ear.claims {
+		if c.kind == claimHeaders {
+			w.putBits(0, int(c.n))
+		} else {
+			w.put(answerSame, 1)
+		}
+	}
+}
+
 func TestARoundWithoutEndIsEnded(t *testing.T) {
 	r, _ := victim(t, 100)
 	r.stats.Turns = maxTurns - 20
 	var err error
 	for range 20 {
-		statements := []byte{}
-		for range r.ear.claims {
-			statements = append(statements, leadSame)
-		}
-		statements = append(statements, leadReopen, MaxDepth, 1, 2, 3, 4, 5, 6, 7, 8, leadPrints)
-		require.NoError(t, r.Receive(rangesFrame(statements...)))
+		var w nibbles
+		answerNothing(&w, r)
+		w.putCut(cut{first: 0x0102030405060708, bits: positionBits})
+		w.putList(0, false)
+		require.NoError(t, r.Receive(framed(&w)))
 		if err = r.Receive(endFrame()); err != nil {
 			break
 		}
@@ -313,7 +336,7 @@ func TestKeysAreExchangedOnceAtMost(t *testing.T) {
 }
 
 func TestAWindowPastTheLimitIsAMistakeOfOurs(t *testing.T) {
-	require.PanicsWithValue(t, fmt.Sprintf("merkle: RoundConfig.Window is 5000, at most %d", MaxWindow), func() {
-		NewRound(RoundConfig{Window: 5000})
+	require.PanicsWithValue(t, fmt.Sprintf("merkle: RoundConfig.Window is %d, at most %d", MaxWindow+1, MaxWindow), func() {
+		NewRound(RoundConfig{Window: MaxWindow + 1})
 	})
 }

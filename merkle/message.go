@@ -27,6 +27,12 @@ const (
 	frameFinish     frameType = 9 // the same, and the sender has no question left
 )
 
+// What is added to the type of a frame.
+const (
+	frameLast = 0x80 // ranges, entries: it ends the turn
+	frameOdd  = 0x40 // ranges: the last half byte is padding
+)
+
 func (t frameType) String() string {
 	names := [...]string{
 		"", "open", "equal", "accept", "key offer", "key request",
@@ -65,18 +71,21 @@ func (m *standing) parse(in *reader) {
 	m.count = in.uvarint()
 }
 
-// openMsg begins a round.
+// openMsg begins a round. It is also the first turn: digests of the sixteen parts
+// of everything.
 type openMsg struct {
 	version byte
 	salt    salt
 	standing
-	ext []byte
+	parts [Fanout]byte
+	ext   []byte
 }
 
 func (m *openMsg) appendTo(b []byte) []byte {
 	b = append(b, byte(frameOpen), m.version)
 	b = binary.BigEndian.AppendUint64(b, uint64(m.salt))
 	b = m.standing.appendTo(b)
+	b = append(b, m.parts[:]...)
 	return appendExt(b, m.ext)
 }
 
@@ -88,23 +97,30 @@ func (m *openMsg) parse(in *reader) error {
 	}
 	m.salt = salt(in.u64())
 	m.standing.parse(in)
+	m.parts = in.bytes16()
 	m.ext = in.ext()
 	return in.end()
 }
 
-// acceptMsg answers an open that found both sides different.
+// acceptMsg answers an open that found both sides different. Key and salt are
+// the open's, the root follows at the end.
 type acceptMsg struct {
-	standing
-	ext []byte
+	clock, created, count uint64
+	ext                   []byte
 }
 
 func (m *acceptMsg) appendTo(b []byte) []byte {
-	b = m.standing.appendTo(append(b, byte(frameAccept)))
+	b = append(b, byte(frameAccept))
+	b = binary.BigEndian.AppendUint64(b, m.clock)
+	b = binary.BigEndian.AppendUint64(b, m.created)
+	b = binary.AppendUvarint(b, m.count)
 	return appendExt(b, m.ext)
 }
 
 func (m *acceptMsg) parse(in *reader) error {
-	m.standing.parse(in)
+	m.clock = in.u64()
+	m.created = in.u64()
+	m.count = in.uvarint()
 	m.ext = in.ext()
 	return in.end()
 }
@@ -161,59 +177,41 @@ func (m *requestMsg) parse(in *reader) error {
 	return in.end()
 }
 
-// endMsg ends a turn.
-type endMsg struct {
-	clock uint64
-	ext   []byte
-}
-
-func (m *endMsg) appendTo(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(append(b, byte(frameEndTurn)), m.clock)
-	return appendExt(b, m.ext)
-}
-
-func (m *endMsg) parse(in *reader) error {
-	m.clock = in.u64()
-	m.ext = in.ext()
-	return in.end()
-}
-
 // finishMsg ends a turn whose speaker waits for nothing any more. Two of them
 // in a row end the round.
 type finishMsg struct {
-	clock uint64
-	root  Digest
-	ext   []byte
+	root Digest
+	ext  []byte
 }
 
 func (m *finishMsg) appendTo(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(append(b, byte(frameFinish)), m.clock)
-	b = appendDigest(b, m.root)
+	b = appendDigest(append(b, byte(frameFinish)), m.root)
 	return appendExt(b, m.ext)
 }
 
 func (m *finishMsg) parse(in *reader) error {
-	m.clock = in.u64()
 	m.root = DigestFrom(in.bytes16())
 	m.ext = in.ext()
 	return in.end()
 }
 
-// An entries frame is a list of at least one entry, each with its length in
-// front; what is in an entry is the source's affair.
+// An entries frame is a list of at least one entry, each with its size in front as
+// the difference to the size of the one before it, in zigzag: mostly a byte. What
+// is in an entry is the source's affair.
 
-func appendEntryBlob(b, entry []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(len(entry)))
+func appendEntryBlob(b, entry []byte, before int) []byte {
+	b = binary.AppendVarint(b, int64(len(entry)-before))
 	return append(b, entry...)
 }
 
 // entry is the next entry of an entries frame.
-func (r *reader) entry() []byte {
-	n := r.uvarint()
+func (r *reader) entry(before int) []byte {
+	v := r.uvarint()
+	n := int64(before) + (int64(v>>1) ^ -int64(v&1)) // binary.Varint's zigzag
 	if r.err != nil {
 		return nil
 	}
-	if n == 0 || n > uint64(len(r.b)) {
+	if n <= 0 || n > int64(len(r.b)) {
 		r.fail(fmt.Errorf("an entry of %d bytes in the %d that are left", n, len(r.b)))
 		return nil
 	}

@@ -2,6 +2,7 @@ package merkle
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,14 +13,13 @@ var vectors = []struct {
 	msg  message
 	hex  string
 }{
-	{"open", &openMsg{version: 1, salt: 0x0102030405060708, standing: standing{clock: 9, keyID: 10, created: 11, root: Digest{Hi: 12, Lo: 13}, count: 300}}, "010101020304050607080000000000000009000000000000000a000000000000000b000000000000000c000000000000000dac0200"},
-	{"open with extension", &openMsg{version: 1, ext: []byte("later")}, "010100000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000056c61746572"},
+	{"open", &openMsg{version: 1, salt: 0x0102030405060708, standing: standing{clock: 9, keyID: 10, created: 11, root: Digest{Hi: 12, Lo: 13}, count: 300}, parts: [Fanout]byte{14, 15: 15}}, "010101020304050607080000000000000009000000000000000a000000000000000b000000000000000c000000000000000dac020e00000000000000000000000000000f00"},
+	{"open with extension", &openMsg{version: 1, ext: []byte("later")}, "0101" + strings.Repeat("00", 8+8+8+8+16+1+16) + "056c61746572"},
 	{"equal", &equalMsg{clock: 9, created: 11}, "020000000000000009000000000000000b00"},
-	{"accept", &acceptMsg{standing: standing{clock: 9, keyID: 10, created: 11, root: Digest{Hi: 12, Lo: 13}, count: 1}}, "030000000000000009000000000000000a000000000000000b000000000000000c000000000000000d0100"},
+	{"accept", &acceptMsg{clock: 9, created: 11, count: 300}, "030000000000000009000000000000000bac0200"},
 	{"key offer", &offerMsg{clock: 9, key: Key{Created: 11, Secret: [16]byte{1, 2, 3}}}, "040000000000000009000000000000000b01020300000000000000000000000000"},
 	{"key request", &requestMsg{clock: 9}, "050000000000000009"},
-	{"end of turn", &endMsg{clock: 9}, "08000000000000000900"},
-	{"finish", &finishMsg{clock: 9, root: Digest{Hi: 12, Lo: 13}}, "090000000000000009000000000000000c000000000000000d00"},
+	{"finish", &finishMsg{root: Digest{Hi: 12, Lo: 13}}, "09000000000000000c000000000000000d00"},
 }
 
 func TestMessagesHaveTheirGoldenForm(t *testing.T) {

@@ -25,6 +25,11 @@ func (r *Round) open(dst []byte) []byte {
 	r.own = r.standing()
 	r.phase = phaseOpened
 	m := openMsg{version: ProtocolVersion, salt: r.salt, standing: r.own}
+	var nodes [Fanout]Node
+	r.source.Children(Range{}, &nodes)
+	for i, node := range nodes {
+		m.parts[i] = r.salt.partByte(cut{}.part(maxFanBits, i), node.Digest)
+	}
 	return m.appendTo(dst)
 }
 
@@ -42,7 +47,7 @@ func (r *Round) onOpen(in *reader) error {
 		return malformed(err)
 	}
 	r.source.Observe(m.clock)
-	r.salt, r.peer = m.salt, m.standing
+	r.salt, r.peer, r.opened = m.salt, m.standing, m.parts
 	r.stats.PeerRoot = m.root
 	r.key = r.source.Key()
 	if r.key.ID() == m.keyID {
@@ -118,10 +123,17 @@ func (r *Round) foundEqual() {
 	r.finish(r.own.root)
 }
 
+// accept goes on to the responder's first turn, which answers the open.
 func (r *Round) accept(dst []byte) []byte {
 	r.own.clock = r.source.Clock()
-	m := acceptMsg{standing: r.own}
-	r.mouth.later = append(r.mouth.later, Range{})
+	m := acceptMsg{clock: r.own.clock, created: r.own.created, count: r.own.count}
+	r.begin()
+	if r.peer.count == 0 {
+		r.mouth.debts = append(r.mouth.debts, debt{kind: debtPrints}) // a list of nothing
+	} else {
+		r.mouth.bytes = append(r.mouth.bytes, r.opened[:]...)
+		r.mouth.debts = append(r.mouth.debts, debt{kind: debtDigests, k: maxFanBits})
+	}
 	r.startSpeaking()
 	return m.appendTo(dst)
 }
@@ -131,17 +143,22 @@ func (r *Round) onAccept(in *reader) error {
 	if err := m.parse(in); err != nil {
 		return malformed(err)
 	}
-	if m.keyID != r.key.ID() {
-		return ErrKeyChanged
-	}
 	r.source.Observe(m.clock)
 	if err := r.settle(m.created); err != nil {
 		return err
 	}
-	r.peer = m.standing
-	r.stats.PeerRoot = m.root
+	r.peer = standing{clock: m.clock, count: m.count}
+	r.begin()
+	r.ear.claims = append(r.ear.claims, claim{kind: claimDigests, n: maxFanBits})
 	r.startHearing()
 	return nil
+}
+
+// begin counts the open as the first turn, and fixes the time from which both
+// sides tell ages.
+func (r *Round) begin() {
+	r.stats.Turns = 1
+	r.now = max(r.own.clock, r.peer.clock)
 }
 
 func (r *Round) requestKey(dst []byte) []byte {

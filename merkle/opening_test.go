@@ -91,12 +91,10 @@ func TestAKeyReplacedMeanwhileEndsTheRound(t *testing.T) {
 	fill(500, a, b)
 	a.put("x", "1")
 	k := newTalk(t, a, b, 1, RoundConfig{})
-	for range 2 { // open, accept
-		k.speak(k.a, k.b)
-		k.hear(k.b)
-		k.speak(k.b, k.a)
-		k.hear(k.a)
-	}
+	k.speak(k.a, k.b) // open
+	k.hear(k.b)
+	k.speak(k.b, k.a) // accept
+	k.hear(k.a)
 	a.Rekey(Key{Created: 1, Secret: [16]byte{1}})
 	k.speak(k.b, k.a)
 	require.ErrorIs(t, k.a.Receive(k.a.inbox[0]), ErrKeyChanged)

@@ -47,6 +47,7 @@ type store struct {
 	position func(string) uint64 // overrides the hasher's, to bring about what chance does not
 	refuse   func(key string) bool
 	ignored  int // entries that came although they are no use
+	stale    int // of these, older than what is held
 	rekeyed  int
 	observed []uint64
 }
@@ -157,6 +158,9 @@ func (s *store) Apply(b []byte) (Outcome, error) {
 	outcome := s.merge(r)
 	if outcome == Ignored {
 		s.ignored++
+		if s.rows[r.key].beats(r) {
+			s.stale++
+		}
 	}
 	return outcome, nil
 }

@@ -19,11 +19,11 @@ var (
 const (
 	// DefaultMaxFrame is the size past which a frame is closed.
 	DefaultMaxFrame = 64 << 10
-	// MaxWindow is the most ranges that a turn may leave for the other side to
+	// MaxWindow is the most cuts that a turn may leave for the other side to
 	// answer. It bounds what a round remembers.
-	MaxWindow = 4096
+	MaxWindow = 1 << 17
 
-	// windowSlack: the parts of the range at hand are opened together.
+	// windowSlack: the parts of the cut at hand are opened together.
 	windowSlack = Fanout
 	// maxTurns ends a round that two honest sides would have ended: with full
 	// windows it would have listed some hundred million entries.
@@ -43,9 +43,9 @@ type RoundConfig struct {
 	// DefaultMaxFrame. A frame exceeds it by at most the larger of one entry
 	// and 4 KiB.
 	MaxFrame int
-	// Window is the most ranges that this side opens in one turn, at most and
-	// by default MaxWindow. Those beyond wait for a later turn. A single range
-	// is opened whatever its parts come to.
+	// Window is the most cuts that this side opens in one turn, at most and by
+	// default MaxWindow. Those beyond wait for a later turn. A single cut is
+	// opened whatever its parts come to.
 	Window int
 }
 
@@ -62,7 +62,7 @@ type RoundStats struct {
 	EntriesSent, EntriesReceived uint64
 	Applied, Refused             uint64 // of those received
 
-	Turns             int    // of both sides
+	Turns             int    // of both sides, the open included; two are a round trip
 	PeerRoot, OwnRoot Digest // as last stated, and when the round ended
 }
 
@@ -101,7 +101,11 @@ type Round struct {
 	key   Key      // that this round's statements are made with
 	own   standing // as opened or accepted
 	peer  standing
-	keyed bool // keys were exchanged; once is enough
+	now   uint64 // the later of both clocks when the round began
+	// opened are the digests in the initiator's open, which the responder keeps
+	// while keys are exchanged.
+	opened [Fanout]byte
+	keyed  bool // keys were exchanged; once is enough
 
 	ownIdle, peerIdle bool // the last turn left nothing to wait for
 
@@ -162,12 +166,18 @@ func (r *Round) receive(frame []byte) error {
 	if len(frame) == 0 {
 		return fmt.Errorf("%w: an empty frame", ErrProtocol)
 	}
-	t, in := frameType(frame[0]), &reader{b: frame[1:]}
+	t, flags := frameType(frame[0]&^(frameLast|frameOdd)), frame[0]&(frameLast|frameOdd)
+	if flags != 0 && t != frameRanges && t != frameEntries || flags&frameOdd != 0 && t != frameRanges {
+		t, flags = frameType(frame[0]), 0 // unknown
+	}
 	if !r.expects(t) {
 		return fmt.Errorf("%w: %s out of turn", ErrProtocol, t)
 	}
 	r.stats.DigestReceived += uint64(len(frame))
-	err := r.dispatch(t, in)
+	err := r.dispatch(t, frame[1:], flags&frameOdd != 0)
+	if err == nil && flags&frameLast != 0 {
+		err = r.onEndTurn()
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", t, err)
 	}
@@ -191,7 +201,8 @@ func (r *Round) expects(t frameType) bool {
 	}
 }
 
-func (r *Round) dispatch(t frameType, in *reader) error {
+func (r *Round) dispatch(t frameType, body []byte, odd bool) error {
+	in := &reader{b: body}
 	switch t {
 	case frameOpen:
 		return r.onOpen(in)
@@ -204,11 +215,14 @@ func (r *Round) dispatch(t frameType, in *reader) error {
 	case frameRequestKey:
 		return r.onRequestKey(in)
 	case frameRanges:
-		return r.onRanges(in)
+		return r.onRanges(body, odd)
 	case frameEntries:
 		return r.onEntries(in)
 	case frameEndTurn:
-		return r.onEndTurn(in)
+		if err := in.end(); err != nil {
+			return malformed(err)
+		}
+		return r.onEndTurn()
 	default:
 		return r.onFinish(in)
 	}

@@ -86,7 +86,7 @@ func TestFewDifferencesAmongManyCostLittle(t *testing.T) {
 	const n = 100_000
 	a, b := newStore(1, sharedKey), newStore(2, sharedKey)
 	fill(n, a, b)
-	for _, tc := range []struct{ d, limit int }{{1, 400}, {10, 3000}, {1000, 80_000}} {
+	for _, tc := range []struct{ d, limit int }{{1, 250}, {10, 800}, {1000, 24_000}} {
 		worst, total, rounds := 0, 0, 0
 		for seed := range uint64(5) {
 			rng := rand.New(rand.NewPCG(seed, uint64(tc.d)))

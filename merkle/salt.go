@@ -14,37 +14,39 @@ type salt uint64
 
 // One label for each use, so that no two of them are related.
 const (
-	labelRange uint64 = iota + 1
+	labelPart uint64 = iota + 1
 	labelItem
 	labelPosition
 )
 
-// rangeByte is what a child's digest looks like on the wire.
-func (s salt) rangeByte(r Range, d Digest) byte {
+// partByte is what a cut's digest looks like on the wire.
+func (s salt) partByte(c cut, d Digest) byte {
 	var in [25]byte
 	putDigest(in[:], d)
-	binary.LittleEndian.PutUint64(in[16:], r.Prefix)
-	in[24] = r.Depth
-	return byte(siphash.Hash(uint64(s), labelRange, in[:]))
+	binary.LittleEndian.PutUint64(in[16:], c.first)
+	in[24] = c.bits
+	return byte(siphash.Hash(uint64(s), labelPart, in[:]))
 }
 
-// print is an item's fingerprint. Narrow ones, of 16 bits, are its low half
-// word: enough to tell a few dozen items from each other.
+// print is an item's fingerprint. Narrow ones are its lowest 12 bits: enough to
+// tell a few dozen items from each other.
 func (s salt) print(d Digest, wide bool) uint64 {
 	var in [16]byte
 	putDigest(in[:], d)
 	h := siphash.Hash(uint64(s), labelItem, in[:])
 	if !wide {
-		h &= 0xffff
+		h &= 1<<(4*printSize) - 1
 	}
 	return h
 }
 
-// tag stands for a position among the few of one range.
-func (s salt) tag(pos uint64) uint32 {
+// header is an item's, one of so many. The tag stands for its position among the
+// few of one cut.
+func (s salt) header(it *Item, now uint64, of int) header {
 	var in [8]byte
-	binary.LittleEndian.PutUint64(in[:], pos)
-	return uint32(siphash.Hash(uint64(s), labelPosition, in[:]))
+	binary.LittleEndian.PutUint64(in[:], it.Pos)
+	h := siphash.Hash(uint64(s), labelPosition, in[:])
+	return header{tag: uint16(h & (1<<tagBits(of) - 1)), age: age(now, it.Time)}
 }
 
 func putDigest(dst []byte, d Digest) {

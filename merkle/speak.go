@@ -1,16 +1,21 @@
 package merkle
 
-import "slices"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // debt is what this side owes to a statement of the other.
 type debt struct {
-	kind   debtKind
-	wide   bool  // debtPrints: of 8 bytes
-	listed uint8 // debtHeaders: how many there were
-	want   uint32
-	r      Range
-	bytes  [Fanout]byte // debtDigests
-	span                // of mouth.prints (debtPrints) or mouth.items
+	cut
+	kind debtKind
+	wide bool   // debtPrints: of 8 bytes
+	k    uint8  // debtDigests: of 2^k parts
+	n    uint8  // debtPrints: of so many; debtHeaders, debtEntries: so many entries go over
+	m    uint8  // debtHeaders: answer so many headers
+	from uint32 // of mouth.bytes, mouth.prints or mouth.owed
+	want uint64 // debtHeaders: which of the m
 }
 
 type debtKind uint8
@@ -18,8 +23,8 @@ type debtKind uint8
 const (
 	debtDigests debtKind = iota + 1 // compare the parts, open those that differ
 	debtPrints                      // compare the entries, list what they lack
-	debtHeaders                     // say which are wanted; send the items
-	debtEntries                     // send the items
+	debtHeaders                     // say which are wanted; send the entries
+	debtEntries                     // send the entries
 )
 
 // mouth is what a side needs to speak. Debts pile up while the other one
@@ -27,62 +32,107 @@ const (
 type mouth struct {
 	debts  []debt
 	paid   int
-	prints []uint64
-	items  []Item
+	bytes  []byte   // of digests
+	prints []uint16 // narrow ones, or four to a wide one
+	owed   []listed // entries that go over
 
-	// later holds ranges that are known to differ and wait for room in the
+	// later holds cuts that are known to differ and wait for room in the
 	// window. It is a stack: the deepest go first, so that it stays short.
-	later     []Range
-	reopening []Range // taken from it for this turn, ascending
+	later     []cut
+	reopening []cut // taken from it for this turn, ascending
 	took      bool
 
-	opened  int  // ranges that this turn leaves to answer
+	opened  int  // cuts that this turn leaves to answer
 	wanting bool // entries are asked for in this turn
+	// How many parts were compared in this turn, and how many of them differed.
+	compared, differed int
 
 	bulk   bulk
 	outbox []Item // entries to send before anything else
 	sent   int
 
-	ranges, entries     []byte // the frames in the making, without their type
+	ranges              nibbles // the frames in the making, without their type
+	entries             []byte
+	lastSize            int    // of an entry in entries
 	packed, packedBytes uint64 // what is in entries
 
 	// Scratch.
-	entry []byte
-	page  []Item
-	own   []uint64
+	entry  []byte
+	page   []Item // of a cut that is compared
+	inner  []Item // of one of its parts
+	theirs []uint64
+	own    []uint64
 }
 
-// maxLater bounds the stack of waiting ranges. Two honest sides stay below it;
-// a range that finds no room is left to the next round.
-const maxLater = MaxDepth * MaxWindow
+const (
+	// maxLater bounds the stack of waiting cuts. Two honest sides stay below
+	// it; a cut that finds no room is left to the next round.
+	maxLater = 4 * MaxWindow
+	// maxListed bounds the entries that a turn lists, by fingerprints or headers.
+	// Past it digests go on, and what headers would be said of is sent.
+	maxListed = 1 << 20
+
+	// listTurn is the turn from which on entries are listed by fingerprints,
+	// however many they are up to the limit. At a million entries the open and
+	// four turns of digests, of 4, 4, 4 and 2 bits, come before; behind it come
+	// headers, which of these are wanted, the entries and an ending: ten turns,
+	// which are five round trips.
+	listTurn = 6
+	// listAt is how many entries are listed without further digests before: a
+	// list of n costs 1.5 n bytes, digests of four parts cost 4.
+	listAt = 6
+	// manyTheirs is of how many entries the other side must have in a cut for
+	// narrow fingerprints to match by chance.
+	manyTheirs = 64
+	// crowded is how many parts must have been compared in a turn, and nearly
+	// all found different, before longer lists are sent without further digests.
+	crowded = 128
+)
 
 func (r *Round) startSpeaking() {
 	m := &r.mouth
 	m.paid, m.opened, m.wanting, m.took = 0, 0, false, false
+	m.compared, m.differed = 0, 0
 	r.phase = phaseSpeaking
 }
 
 // speak makes the next frame of this side's turn. Statements and entries are
-// independent of each other, so that each kind fills frames of its own.
+// independent of each other, so that each kind fills frames of its own. The
+// last frame of a turn says that it is the last.
 func (r *Round) speak(dst []byte) []byte {
 	m := &r.mouth
 	for more := true; more; {
 		if len(m.entries) >= r.maxFrame {
-			return r.flushEntries(dst)
+			return r.flushEntries(dst, 0)
 		}
-		if len(m.ranges) >= r.maxFrame {
-			return r.flushRanges(dst)
+		if len(m.ranges.b) >= r.maxFrame {
+			return r.flushRanges(dst, 0)
 		}
 		more = r.step()
 	}
-	switch {
-	case len(m.ranges) > 0:
-		return r.flushRanges(dst)
-	case len(m.entries) > 0:
-		return r.flushEntries(dst)
-	default:
-		return r.endTurn(dst)
+	if len(m.ranges.b) > 0 && len(m.entries) > 0 {
+		return r.flushRanges(dst, 0)
 	}
+	// It finishes only when it waits for nothing, entries it asked for
+	// included: so the root that it states is the one that it ends with.
+	last := byte(frameLast)
+	if r.ownIdle = len(r.ear.claims) == 0 && len(m.later) == 0 && !m.wanting; r.ownIdle {
+		last = 0
+	}
+	switch {
+	case len(m.ranges.b) > 0:
+		dst = r.flushRanges(dst, last)
+	case len(m.entries) > 0:
+		dst = r.flushEntries(dst, last)
+	case r.ownIdle:
+		return r.sayFinish(dst)
+	default:
+		dst = append(dst, byte(frameEndTurn))
+	}
+	if !r.ownIdle {
+		r.endTurn()
+	}
+	return dst
 }
 
 // step does a bounded piece of the turn, and reports whether there was one.
@@ -103,134 +153,170 @@ func (r *Round) step() bool {
 }
 
 func (r *Round) pay(d *debt) {
+	m := &r.mouth
 	switch d.kind {
 	case debtDigests:
 		r.payDigests(d)
 	case debtPrints:
 		r.payPrints(d)
 	case debtHeaders:
-		r.sayWant(d.want, int(d.listed))
-		r.send(r.mouth.items[d.from:d.to])
+		m.ranges.putBits(d.want, int(d.m))
+		m.wanting = m.wanting || d.want != 0
+		r.sendOwed(d)
 	case debtEntries:
-		r.send(r.mouth.items[d.from:d.to])
+		r.sendOwed(d)
 	}
 }
 
 // sayWant answers a list with which of it this side wants.
-func (r *Round) sayWant(set uint32, n int) {
-	m := &r.mouth
-	if set == 0 {
-		m.ranges = append(m.ranges, leadSame)
-		return
-	}
-	m.wanting = true
-	m.ranges = appendBitmap(append(m.ranges, leadWant), set, n)
+func (r *Round) sayWant(set uint64, n int) {
+	r.mouth.ranges.putWant(set, n)
+	r.mouth.wanting = r.mouth.wanting || set != 0
 }
 
-// payDigests compares the parts of a range with what the other side has of
-// them, and opens those that differ.
+// payDigests compares the parts of a cut with what the other side has of them,
+// and opens those that differ.
 func (r *Round) payDigests(d *debt) {
 	m := &r.mouth
-	var parts [Fanout]Node
-	r.source.Children(d.r, &parts)
-	var set uint32
-	differ, count, cost := 0, uint64(0), 2
-	for i, part := range parts {
-		count += part.Count
-		child := d.r.Child(i)
-		if r.salt.rangeByte(child, part.Digest) == d.bytes[i] {
-			continue
+	var nodes [Fanout]Node
+	items, read := r.parts(d.cut, d.k, &nodes, m.page[:0])
+	if read {
+		m.page = items
+	}
+	var set uint64
+	for i, theirs := range m.bytes[d.from:][:1<<d.k] {
+		if r.salt.partByte(d.part(d.k, i), nodes[i].Digest) != theirs {
+			set |= 1 << i
 		}
-		set |= 1 << i
-		differ++
-		cost += r.speechCost(child, part.Count)
+	}
+	differ := bits.OnesCount64(set)
+	m.compared += 1 << d.k
+	m.differed += differ
+	if differ > 0 && 16*m.differed >= 15*m.compared {
+		// Where nearly all differ, what looks equal is a collision as likely
+		// as not, and opening it costs less than another round.
+		set, differ = 1<<(1<<d.k)-1, 1<<d.k
 	}
 	switch {
 	case set == 0:
-		m.ranges = append(m.ranges, leadSame)
+		m.ranges.put(answerSame, 1)
+		return
 	case m.opened > 0 && m.opened+differ > r.window:
-		m.ranges = append(m.ranges, leadLater)
+		m.ranges.put(answerLater, 1)
 		if len(m.later) < maxLater {
-			m.later = append(m.later, d.r)
+			m.later = append(m.later, d.cut)
 		}
-	case count <= maxPrints && r.speechCost(d.r, count) <= cost && r.list(d.r):
-	default:
-		m.ranges = appendBitmap(append(m.ranges, leadParts), set, Fanout)
-		for i, part := range parts {
-			if set&(1<<i) != 0 {
-				r.say(d.r.Child(i), part.Count)
-			}
-		}
-	}
-}
-
-// speechCost is what opening a range with so many own entries costs in bytes.
-func (r *Round) speechCost(rg Range, count uint64) int {
-	switch {
-	case count > maxPrints:
-		return 1 + Fanout
-	case r.wide(rg):
-		return 1 + 8*int(count)
-	default:
-		return 1 + 2*int(count)
-	}
-}
-
-// wide decides on the length of fingerprints. Each of the other side's entries
-// in the range is compared with each of them, so where it must have many, as
-// when this side has just joined, short ones would match by chance.
-func (r *Round) wide(rg Range) bool {
-	const many = 64
-	return r.peer.count>>(nibbleBits*min(uint(rg.Depth), 15)) > many
-}
-
-// say opens a range. The count is what was last seen of it.
-func (r *Round) say(rg Range, count uint64) {
-	if count <= maxPrints && r.list(rg) {
 		return
 	}
+	m.ranges.putParts(set, d.k)
+	for i, node := range nodes[:1<<d.k] {
+		part := int(node.Count)
+		if set&(1<<i) == 0 {
+			items = items[min(part, len(items)):]
+			continue
+		}
+		if !read {
+			r.say(d.part(d.k, i), node.Count, nil, false)
+			continue
+		}
+		r.say(d.part(d.k, i), node.Count, items[:part], true)
+		items = items[part:]
+	}
+}
+
+// say opens a cut: the count is what was last seen of it, and its items are given
+// if they have been read.
+func (r *Round) say(c cut, count uint64, items []Item, read bool) {
 	m := &r.mouth
-	if rg.Depth == MaxDepth {
-		r.sayAll(rg)
+	if limit, wide := r.listLimit(c); count <= uint64(limit) || count <= maxPrints && c.bits == positionBits {
+		if !read {
+			m.inner, read = r.read(c, m.inner[:0], int(count))
+			items = m.inner
+		}
+		fits := len(items) <= limit || len(items) <= maxPrints && c.bits == positionBits
+		if read && fits && len(r.ear.listed)+len(items) <= maxListed {
+			r.list(c, items, wide && len(items) <= maxWide)
+			return
+		}
+	}
+	if c.bits == positionBits {
+		r.sayAll(c)
 		return
 	}
-	var parts [Fanout]Node
-	r.source.Children(rg, &parts)
-	m.ranges = append(m.ranges, leadDigests)
-	for i, part := range parts {
-		m.ranges = append(m.ranges, r.salt.rangeByte(rg.Child(i), part.Digest))
+	k := fanOut(c, max(count, c.among(r.peer.count)))
+	var nodes [Fanout]Node
+	if read {
+		sum(c, k, &nodes, items)
+	} else if items, read = r.parts(c, k, &nodes, m.inner[:0]); read {
+		m.inner = items
 	}
-	r.claim(claim{kind: claimDigests, r: rg})
+	m.ranges.put(uint64(speechDigests+k), 1)
+	for i, node := range nodes[:1<<k] {
+		m.ranges.put(uint64(r.salt.partByte(c.part(k, i), node.Digest)), 2)
+	}
+	r.claim(claim{kind: claimDigests, cut: c, n: k})
 }
 
-// list opens a range by fingerprints, unless it turns out to hold too much.
-func (r *Round) list(rg Range) bool {
-	m, e := &r.mouth, &r.ear
-	from := len(e.listed)
-	e.listed = r.source.Items(rg, rg.First(), e.listed, maxPrints+1)
-	if len(e.listed)-from > maxPrints {
-		clear(e.listed[from:])
-		e.listed = e.listed[:from]
-		return false
+// listLimit is up to how many own entries of a cut are listed by fingerprints, and
+// whether by wide ones. Each of the other side's entries in the cut is compared
+// with each of them, so where it must have many, as when this side has just
+// joined, narrow ones would match by chance.
+func (r *Round) listLimit(c cut) (limit int, wide bool) {
+	m := &r.mouth
+	switch {
+	case c.among(r.peer.count) > manyTheirs:
+		return maxWide, true
+	case r.stats.Turns+1 >= listTurn, m.compared >= crowded && 100*m.differed >= 99*m.compared:
+		return maxPrints, false
+	default:
+		return listAt, false
 	}
-	wide := r.wide(rg)
+}
+
+// fanOut is by how many bits to divide a cut of which so many entries are known:
+// 2^k parts cost 2^k bytes, so not much finer than lists are short. Above that it
+// is the tree's own step, so that a part's digest is that of a range.
+func fanOut(c cut, count uint64) uint8 {
+	k := uint8(maxFanBits)
+	if count <= 24 {
+		k = 2
+	} else if count <= 64 {
+		k = 3
+	}
+	return min(k, positionBits-c.bits)
+}
+
+// list opens a cut by fingerprints.
+func (r *Round) list(c cut, items []Item, wide bool) {
+	m := &r.mouth
+	m.ranges.putList(len(items), wide)
+	size := printSize
+	if wide {
+		size = wideSize
+	}
 	m.own = m.own[:0]
-	for i := range e.listed[from:] {
-		m.own = append(m.own, r.salt.print(e.listed[from+i].Digest, wide))
+	for i := range items {
+		m.own = append(m.own, r.salt.print(items[i].Digest, wide))
+		m.ranges.put(m.own[i], size)
 	}
-	m.ranges = appendPrints(m.ranges, m.own, wide)
-	r.claim(claim{kind: claimPrints, r: rg, span: between(from, len(e.listed))})
-	return true
+	r.claim(claim{kind: claimPrints, cut: c, n: uint8(len(items)), from: uint32(len(r.ear.listed))})
+	for i := range items {
+		l := listed{pos: items[i].Pos, mark: items[i].Digest.Lo}
+		if slices.Contains(m.own[:i], m.own[i]) || slices.Contains(m.own[i+1:], m.own[i]) {
+			l.mark = 0
+		}
+		r.ear.listed = append(r.ear.listed, l)
+	}
 }
 
 // sayAll is for a single position that holds more entries than can be listed:
-// they cannot be told apart by ranges, so both sides send all of them.
-func (r *Round) sayAll(rg Range) {
+// they cannot be told apart by digests, so both sides send all of them.
+func (r *Round) sayAll(c cut) {
 	m := &r.mouth
-	m.ranges = appendPrints(m.ranges, nil, false)
-	r.claim(claim{kind: claimPrints, r: rg})
-	m.page = r.source.Items(rg, rg.First(), m.page[:0], maxPrints)
-	r.send(m.page)
+	m.ranges.putList(0, false)
+	r.claim(claim{kind: claimPrints, cut: c})
+	m.inner = r.source.Items(c.cover(), c.first, m.inner[:0], maxPrints)
+	r.send(m.inner)
 }
 
 func (r *Round) claim(c claim) {
@@ -238,7 +324,7 @@ func (r *Round) claim(c claim) {
 	r.ear.claims = append(r.ear.claims, c)
 }
 
-// reopen opens one of the ranges that waited, as long as the window has room.
+// reopen opens one of the cuts that waited, as long as the window has room.
 func (r *Round) reopen() bool {
 	m := &r.mouth
 	if !m.took {
@@ -246,21 +332,31 @@ func (r *Round) reopen() bool {
 		n := min(max(r.window-m.opened, 0), len(m.later))
 		m.reopening = append(m.reopening[:0], m.later[len(m.later)-n:]...)
 		m.later = m.later[:len(m.later)-n]
-		slices.SortFunc(m.reopening, func(a, b Range) int {
-			if a.Prefix < b.Prefix {
-				return 1
-			}
-			return -1
-		})
+		slices.SortFunc(m.reopening, func(a, b cut) int { return cmp.Compare(b.first, a.first) })
 	}
 	if len(m.reopening) == 0 {
 		return false
 	}
-	rg := m.reopening[len(m.reopening)-1]
+	c := m.reopening[len(m.reopening)-1]
 	m.reopening = m.reopening[:len(m.reopening)-1]
-	m.ranges = appendRange(append(m.ranges, leadReopen), rg)
-	r.say(rg, 0)
+	m.ranges.putCut(c)
+	r.say(c, c.among(r.own.count), nil, false)
 	return true
+}
+
+// sendOwed sends what stands at some positions by now.
+func (r *Round) sendOwed(d *debt) {
+	m := &r.mouth
+	for i, l := range m.owed[d.from:][:d.n] {
+		if i > 0 && l.pos == m.owed[int(d.from)+i-1].pos {
+			continue
+		}
+		from := len(m.outbox)
+		m.outbox = r.at(l.pos, m.outbox)
+		if here := m.outbox[from:]; len(here) == 1 && l.mark != 0 && here[0].Digest.Lo == l.mark && !r.source.Surplus(here[0]) {
+			m.outbox = m.outbox[:from]
+		}
+	}
 }
 
 // send puts entries into the outbox. They are read when it is their turn.
@@ -276,44 +372,49 @@ func (r *Round) sendEntry() {
 	if len(m.entry) == 0 {
 		return
 	}
-	m.entries = appendEntryBlob(m.entries, m.entry)
+	m.entries = appendEntryBlob(m.entries, m.entry, m.lastSize)
+	m.lastSize = len(m.entry)
 	m.packed++
 	m.packedBytes += uint64(len(m.entry))
 }
 
-func (r *Round) flushEntries(dst []byte) []byte {
+func (r *Round) flushEntries(dst []byte, flags byte) []byte {
 	m := &r.mouth
-	dst = append(append(dst, byte(frameEntries)), m.entries...)
+	dst = append(append(dst, byte(frameEntries)|flags), m.entries...)
 	r.stats.EntriesSent += m.packed
 	r.stats.EntryBytesSent += m.packedBytes
 	r.stats.DigestSent -= m.packedBytes // Next adds the whole frame
-	m.entries, m.packed, m.packedBytes = m.entries[:0], 0, 0
+	m.entries, m.lastSize, m.packed, m.packedBytes = m.entries[:0], 0, 0, 0
 	return dst
 }
 
-func (r *Round) flushRanges(dst []byte) []byte {
+func (r *Round) flushRanges(dst []byte, flags byte) []byte {
 	m := &r.mouth
-	dst = append(append(dst, byte(frameRanges)), m.ranges...)
-	m.ranges = m.ranges[:0]
+	if m.ranges.odd {
+		flags |= frameOdd
+	}
+	dst = append(append(dst, byte(frameRanges)|flags), m.ranges.b...)
+	m.ranges.reset()
 	return dst
 }
 
-// endTurn passes the word to the other side. It finishes only when it waits
-// for nothing, entries it asked for included: so the root that it states is
-// the one that it ends with.
-func (r *Round) endTurn(dst []byte) []byte {
+// endTurn passes the word to the other side.
+func (r *Round) endTurn() {
+	r.dropDebts()
+	r.startHearing()
+}
+
+func (r *Round) dropDebts() {
 	m := &r.mouth
 	r.stats.Turns++
-	clear(m.items)
-	m.debts, m.prints, m.items = m.debts[:0], m.prints[:0], m.items[:0]
-	r.ownIdle = len(r.ear.claims) == 0 && len(m.later) == 0 && !m.wanting
-	if !r.ownIdle {
-		r.startHearing()
-		e := endMsg{clock: r.source.Clock()}
-		return e.appendTo(dst)
-	}
+	m.debts, m.prints, m.bytes, m.owed = m.debts[:0], m.prints[:0], m.bytes[:0], m.owed[:0]
+}
+
+// sayFinish ends a turn that leaves nothing to wait for.
+func (r *Round) sayFinish(dst []byte) []byte {
 	own, _ := r.source.Root()
-	f := finishMsg{clock: r.source.Clock(), root: own}
+	f := finishMsg{root: own}
+	r.dropDebts()
 	if r.peerIdle {
 		r.finish(own)
 	} else {

@@ -78,7 +78,11 @@ func transcript(t *testing.T, a, b *store, d *datadriven.TestData) string {
 			for k.speak(way.from, way.to) {
 				spoke = true
 				frame := way.to.inbox[0]
-				fmt.Fprintf(&out, "%s %-12s %s\n", way.name, frameType(frame[0]), hex.EncodeToString(frame))
+				name := frameType(frame[0] &^ (frameLast | frameOdd)).String()
+				if frame[0]&frameLast != 0 {
+					name += ", last"
+				}
+				fmt.Fprintf(&out, "%s %-13s %s\n", way.name, name, hex.EncodeToString(frame))
 				k.hear(way.to)
 			}
 		}

@@ -47,7 +47,7 @@ type peer struct {
 
 	lost     bool      // what we hold may be missing there
 	differs  bool      // its last reported root differed from ours
-	unsure   int       // reports in a row that may differ for their cut alone
+	unsure   time.Time // since when its reports may differ for their cut alone
 	diverged time.Time // since when, while it differs
 	owed     Reason    // a round is owed, and why
 	since    time.Time // when the youngest of what is owed arose
@@ -130,35 +130,46 @@ func (m *Machine) PeerDown(now time.Time, instance uint64, out *Effects) {
 
 // PeerPayload takes in what a peer's probe or acknowledgement carried, and how the
 // peer compares with this node by it. The comparison was made no earlier than the
-// last Write was handed in: a peer that is alike has every write.
+// last Write was handed in: a peer that is the same has every write, deletes
+// included, which do not show in what it holds.
 func (m *Machine) PeerPayload(now time.Time, instance uint64, pl *Payload, like Likeness, out *Effects) {
 	p := m.find(instance)
 	if p == nil || !p.up {
 		return
 	}
 	p.ready, p.searched = pl.Ready, pl.Searched
-	if p.unsure++; like != Unsure {
-		p.unsure = 0
+	switch {
+	case like != Unsure:
+		p.unsure = time.Time{}
+	case p.unsure.IsZero():
+		p.unsure = now
 	}
 	switch {
-	case like == Alike:
-		p.differs, p.lost = false, false
+	case like >= Alike:
+		p.differs = false
 		p.calm()
+		if like == Alike && p.lost {
+			if p.owed == ReasonNone { // a round has to show it
+				m.owe(now, p, ReasonPushFailed, now)
+			}
+			break
+		}
+		p.lost = false
 		// A node that is not ready yet needs its round all the same: it also
 		// brings the cluster's digest key and the peer's clock.
 		if m.ready && p.owed != ReasonAsked {
 			p.settle()
 		}
-	case like == Unlike || p.unsure >= maxUnsure:
+	case like == Unlike || now.Sub(p.unsure) >= maxUnsure:
 		m.differ(now, p)
 	}
 	m.advance(now, out)
 }
 
-// maxUnsure is how many times in a row a peer may seem different for its cut of
-// expiry before it counts as different: a clock that is off by more than a second
-// keeps the cuts apart.
-const maxUnsure = 4
+// maxUnsure is for how long a peer may seem different for its cut of expiry before
+// it counts as different: a clock that is off by more than a second keeps the cuts
+// apart for ever.
+const maxUnsure = 3 * time.Second
 
 // SyncAll owes a round to every live peer now, and returns their instances.
 func (m *Machine) SyncAll(now time.Time, out *Effects) []uint64 {

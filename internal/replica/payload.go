@@ -28,8 +28,8 @@ type Payload struct {
 	Check uint64
 	// Cut is the second up to which expiry had been taken out of the root, the
 	// last eight bits of it.
-	Cut  uint8
-	Last uint64 // the time of the sender's last write
+	Cut   uint8
+	Last  uint64 // the time of the sender's last write
 	Ready bool   // the node serves
 	// Searched: everybody whom the node's discovery named has answered or had
 	// the time to, or it named nobody.
@@ -76,15 +76,19 @@ type Likeness uint8
 // The likenesses.
 const (
 	Unlike Likeness = iota // something is to be repaired, or to be learnt
-	Alike                  // the peer holds the same, and this node has seen all that it wrote
 	Unsure                 // the roots differ, perhaps only because the cuts of expiry do
+	Alike                  // the peer holds the same, and this node has seen all that it wrote
+	Same                   // and the peer has seen all that this node wrote
 )
 
 // Compare takes in what a peer's payload says of itself, and compares the peer
 // with this node.
 func (p *Payload) Compare(e *engine.Engine, instance uint64) Likeness {
+	_, last := e.Progress()
 	caughtUp := e.Reach(instance, p.Clock, p.Last)
 	switch check, cut := checkOf(e, p.Clock); {
+	case check == p.Check && caughtUp && p.Report.Least >= last:
+		return Same
 	case check == p.Check && caughtUp:
 		return Alike
 	case check != p.Check && cut != p.Cut:

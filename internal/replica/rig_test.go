@@ -110,7 +110,7 @@ func (r *rig) payload(instance uint64, root, own uint64) Effects {
 
 func alikeIf(equal bool) Likeness {
 	if equal {
-		return Alike
+		return Same
 	}
 	return Unlike
 }

@@ -407,7 +407,7 @@ func (s *Session) onDead(b []byte) error {
 			return fmt.Errorf("session: %q is not dead: %w", ent.Key, ErrMalformed)
 		}
 		s.result.DeadReceived++
-		outcome, lag := e.Merge(s.cfg.Now(), ent)
+		outcome, lag := e.Merge(s.cfg.Now(), ent, &s.theirs.knowledge.Seen)
 		switch {
 		case outcome == merkle.Refused:
 			s.refused++

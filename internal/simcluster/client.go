@@ -53,6 +53,7 @@ func (n *node) write(o op) {
 	now := n.wall()
 	var w engine.Entry
 	var err error
+	before, _ := n.engine.Held(o.key, nil)
 	switch o.kind {
 	case opPut:
 		w, err = n.engine.Put(now, o.key, n.value(o), engine.PutOptions{})
@@ -73,7 +74,7 @@ func (n *node) write(o op) {
 	}
 	e := &w
 	if err == nil {
-		err = n.checkWrite(o, now, e)
+		err = n.checkWrite(o, now, before.Version, e)
 	}
 	if err == nil {
 		err = n.c.model.acknowledged(n, e)
@@ -102,8 +103,8 @@ func (n *node) value(o op) []byte {
 }
 
 // checkWrite compares what the engine made of a write with what was asked for.
-func (n *node) checkWrite(o op, now int64, e *engine.Entry) error {
-	before, had := n.c.model.writes[o.key][n.must[o.key]]
+func (n *node) checkWrite(o op, now int64, held engine.Version, e *engine.Entry) error {
+	before, had := n.c.model.writes[o.key][held]
 	var expires int64
 	switch o.kind {
 	case opPutTTL, opTouch:

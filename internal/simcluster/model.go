@@ -122,14 +122,15 @@ type writesOf map[engine.Version]write
 // diesAt tells whether a write gives its key no value at a wall time.
 func (w write) diesAt(now int64) bool { return !w.liveAt(now) }
 
-// mayGo tells whether a node may hold nothing any more where it held v: because v
-// is dead, or because a round told it that v had been replaced elsewhere.
+// mayGo tells whether a node may hold nothing any more where it held v, or less:
+// because v is dead, or because a round told it that v had been replaced
+// elsewhere.
 func (of writesOf) mayGo(v engine.Version, now int64) bool {
 	if of[v].diesAt(now) {
 		return true
 	}
-	for _, w := range of {
-		if w.past[v] {
+	for at := range of {
+		if v.Less(at) {
 			return true
 		}
 	}
