@@ -455,7 +455,7 @@ func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector) (outcome merk
 	case verdict == causal.Replaces && wins, verdict == causal.Ignored && wins && held == push.Write:
 		e.storeLocked(&p, ent)
 		return merkle.Applied, max(now-ent.Version.Wall(), 0)
-	case verdict == causal.Loses && wins && (plantedBugMerge || plantedBugDelete):
+	case verdict != causal.Held && wins && (plantedBugMerge || plantedBugDelete):
 		e.storeLocked(&p, ent)
 		return merkle.Applied, 0
 	}
