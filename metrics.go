@@ -185,6 +185,8 @@ func (m *metrics) watch(n *Node) {
 		func() float64 { return float64(n.engine.Stats().Refused) })
 	counter("gokv_version_conflicts_total", "Equal versions that bore different content; must stay zero.",
 		func() float64 { return float64(n.engine.Stats().Conflicts) })
+	counter("gokv_scrub_mismatches_total", "Entries or digests found in memory that are not what was written; must stay zero.",
+		func() float64 { return float64(n.engine.Stats().Mismatches) })
 	m.registry.MustRegister(memberGauge{n})
 	for _, over := range []string{transport.OverQUIC, transport.OverTLS, "unix"} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

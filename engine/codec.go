@@ -7,8 +7,8 @@ import (
 	"math/bits"
 )
 
-// An entry on the wire, in pushes and rounds alike. Numbers are big endian,
-// lengths are minimal uvarints, and nothing may follow the last field:
+// An entry on the wire. Numbers are big endian, lengths are minimal uvarints, and
+// nothing may follow the last field:
 //
 //	flags     1   kind (1 put, 2 tombstone) | 4 expiry | 8 reaped | 16 over | 32 extension; the rest 0
 //	key       uvarint length, 1 to 4,096, and the bytes
@@ -18,6 +18,11 @@ import (
 //	checksum  8   of a put: xxhash64 of the value
 //	extension uvarint length, 1 to 1,024, and bytes that are skipped; if flagged
 //	value     uvarint length and the bytes; of a put that is not reaped
+//
+// In rounds, where very many may go over, and each has its length, the value is
+// what is left and goes without its checksum: the sender has compared the two, the
+// transport vouches for the bytes, and the receiver computes it again. Nor does
+// what the entry replaced go along.
 const (
 	flagKind      = 0b11
 	flagExpiry    = 4
@@ -34,10 +39,10 @@ const (
 const MaxExpiry = int64(253402300799999)
 
 // AppendEntry appends the wire form of ent to dst.
-func AppendEntry(dst []byte, ent *Entry) []byte { return appendEntry(dst, ent, true) }
+func AppendEntry(dst []byte, ent *Entry) []byte { return appendEntry(dst, ent, false) }
 
-func appendEntry(dst []byte, ent *Entry, withOver bool) []byte {
-	withOver = withOver && !ent.Over.IsZero()
+func appendEntry(dst []byte, ent *Entry, inRound bool) []byte {
+	withOver := !inRound && !ent.Over.IsZero()
 	flags := byte(ent.Kind)
 	if ent.ExpiresAt != 0 {
 		flags |= flagExpiry
@@ -58,12 +63,16 @@ func appendEntry(dst []byte, ent *Entry, withOver bool) []byte {
 	if withOver {
 		dst = appendVersion(dst, ent.Over)
 	}
-	if ent.Kind == KindPut {
+	switch {
+	case ent.Kind != KindPut:
+	case ent.reaped:
 		dst = binary.BigEndian.AppendUint64(dst, ent.Checksum)
-		if !ent.reaped {
-			dst = binary.AppendUvarint(dst, uint64(len(ent.Value)))
-			dst = append(dst, ent.Value...)
-		}
+	case inRound:
+		dst = append(dst, ent.Value...)
+	default:
+		dst = binary.BigEndian.AppendUint64(dst, ent.Checksum)
+		dst = binary.AppendUvarint(dst, uint64(len(ent.Value)))
+		dst = append(dst, ent.Value...)
 	}
 	return dst
 }
@@ -92,13 +101,13 @@ func EncodedSize(ent *Entry) int {
 // does not match its checksum included.
 func ParseEntry(b []byte, maxValue int) (*Entry, error) {
 	ent := new(Entry)
-	if err := parseEntry(ent, b, maxValue); err != nil {
+	if err := parseEntry(ent, b, maxValue, false); err != nil {
 		return nil, fmt.Errorf("parse entry: %w", err)
 	}
 	return ent, nil
 }
 
-func parseEntry(ent *Entry, b []byte, maxValue int) error {
+func parseEntry(ent *Entry, b []byte, maxValue int, inRound bool) error {
 	d := decoder{rest: b}
 	flags := d.bytes("flags", 1)
 	key := d.bytes("key", d.length("key", MaxKeySize))
@@ -119,8 +128,10 @@ func parseEntry(ent *Entry, b []byte, maxValue int) error {
 	if f&flagOver != 0 {
 		ent.Over = d.version("replaced version")
 		d.require(!ent.Over.IsZero(), "replaced version is flagged and zero")
+		d.require(!inRound, "in a round, the replaced version goes along")
 	}
-	if ent.Kind == KindPut {
+	hasValue := ent.Kind == KindPut && !ent.reaped
+	if ent.Kind == KindPut && !(inRound && hasValue) {
 		ent.Checksum = d.uint64("checksum")
 	}
 	if f&flagExtension != 0 {
@@ -129,7 +140,11 @@ func parseEntry(ent *Entry, b []byte, maxValue int) error {
 		d.bytes("extension", n)
 	}
 	var value []byte
-	if ent.Kind == KindPut && !ent.reaped {
+	switch {
+	case hasValue && inRound:
+		value = d.bytes("value", len(d.rest))
+		ent.Checksum = Checksum(value)
+	case hasValue:
 		value = d.bytes("value", d.length("value", math.MaxInt32))
 	}
 	if d.err != nil {
@@ -142,8 +157,8 @@ func parseEntry(ent *Entry, b []byte, maxValue int) error {
 		return fmt.Errorf("%s: %w", quoteKey(string(key)), valueTooLarge(len(value), maxValue))
 	}
 	ent.Key = string(key)
-	if ent.Kind == KindPut && !ent.reaped {
-		if Checksum(value) != ent.Checksum {
+	if hasValue {
+		if !inRound && Checksum(value) != ent.Checksum {
 			return fmt.Errorf("%s: value does not match its checksum: %w", quoteKey(ent.Key), ErrMalformed)
 		}
 		ent.Value = cloneValue(value)

@@ -171,3 +171,43 @@ func FuzzParseEntry(f *testing.F) {
 		require.Equal(t, e, again)
 	})
 }
+
+func TestInARoundAnEntryGoesWithoutWhatTheReceiverCanCompute(t *testing.T) {
+	full := Entry{
+		Key: "k", Value: []byte("value"), Kind: KindPut, Checksum: Checksum([]byte("value")), ExpiresAt: 5,
+		Version: Version{Time: 3, Instance: 4}, Over: Version{Time: 1, Instance: 2},
+	}
+	wire := appendEntry(nil, &full, true)
+	require.Len(t, wire, 1+1+1+16+8+5)
+	var got Entry
+	require.NoError(t, parseEntry(&got, wire, 0, true))
+	full.Over = Version{}
+	require.Equal(t, full, got)
+
+	reaped := full
+	reaped.Value, reaped.reaped = nil, true
+	got = Entry{}
+	require.NoError(t, parseEntry(&got, appendEntry(nil, &reaped, true), 0, true))
+	require.Equal(t, reaped.Checksum, got.Checksum, "without the value it has to go along")
+}
+
+func FuzzParseEntryOfARound(f *testing.F) {
+	for _, g := range golden {
+		wire, err := hex.DecodeString(g.wire)
+		require.NoError(f, err)
+		f.Add(wire)
+		e, err := ParseEntry(wire, 0)
+		require.NoError(f, err)
+		f.Add(appendEntry(nil, e, true))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var e Entry
+		if parseEntry(&e, b, 0, true) != nil {
+			return
+		}
+		require.NoError(t, e.validate())
+		if wire := appendEntry(nil, &e, true); b[0]&flagExtension == 0 {
+			require.Equal(t, b, wire, "an entry has one encoding")
+		}
+	})
+}

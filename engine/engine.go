@@ -69,6 +69,8 @@ type Engine struct {
 	sweepFrom atomic.Uint64
 	refused   atomic.Uint64
 	conflicts atomic.Uint64
+	// mismatches counts records whose bytes are not what was written.
+	mismatches atomic.Uint64
 }
 
 // keyed is the digest key and what follows from it.

@@ -192,7 +192,11 @@ func (s *Source) AppendEntry(dst []byte, it merkle.Item) []byte {
 	}
 	ent := found.entry()
 	ent.Key = found.keyView()
-	return appendEntry(dst, &ent, false)
+	if ent.Value != nil && Checksum(ent.Value) != ent.Checksum {
+		e.mismatches.Add(1)
+		return dst // what has changed in memory must not spread
+	}
+	return appendEntry(dst, &ent, true)
 }
 
 // Surplus reports whether an item that the peer lacks is to be sent to it. If
@@ -227,7 +231,7 @@ func (s *Source) Surplus(it merkle.Item) bool {
 // instance, is Refused; the error is for bytes that are no entry.
 func (s *Source) Apply(entry []byte) (merkle.Outcome, error) {
 	var ent Entry
-	if err := parseEntry(&ent, entry, 0); err != nil {
+	if err := parseEntry(&ent, entry, 0, true); err != nil {
 		return merkle.Refused, fmt.Errorf("parse entry: %w", err)
 	}
 	outcome, lag := s.engine.Merge(s.now(), &ent, s.theirs)

@@ -60,8 +60,8 @@ func TestASourceSendsWhatTheKeyHasByNow(t *testing.T) {
 	items := src.Items(merkle.Range{}, 0, nil, 10)
 	require.Len(t, items, 1)
 	last := mustPut(t, e, wall, "k", "sent", PutOptions{})
-	ent, err := ParseEntry(src.AppendEntry(nil, items[0]), 0)
-	require.NoError(t, err)
+	var ent Entry
+	require.NoError(t, parseEntry(&ent, src.AppendEntry(nil, items[0]), 0, true))
 	require.Equal(t, last.Version, ent.Version)
 	require.True(t, ent.Over.IsZero(), "what it replaced stays at home")
 }

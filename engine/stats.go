@@ -9,6 +9,7 @@ type Stats struct {
 
 	Refused       uint64 // entries that Apply refused
 	Conflicts     uint64 // arriving entries of one version and other content; must stay zero
+	Mismatches    uint64 // records found whose bytes are not what was written; must stay zero
 	ClockReadings uint64 // readings too far ahead to be taken in, those of refused entries included
 }
 
@@ -17,6 +18,7 @@ func (e *Engine) Stats() Stats {
 	st := Stats{
 		Refused:       e.refused.Load(),
 		Conflicts:     e.conflicts.Load(),
+		Mismatches:    e.mismatches.Load(),
 		ClockReadings: e.clock.Refused(),
 	}
 	for i := range e.shards {

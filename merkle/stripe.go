@@ -153,3 +153,14 @@ func levelsFor(count uint64, levels int) int {
 	}
 	return levels
 }
+
+// Lowest is the lowest range with a digest here that holds pos, a position of this
+// stripe, and what is recorded of it.
+func (s *Stripe) Lowest(pos uint64) (Range, Node) {
+	last := len(s.levels) - 1
+	if last < 0 {
+		return RangeOf(pos, StripeDepth), s.top
+	}
+	l, at := &s.levels[last], rangeIndex(pos, last)
+	return RangeOf(pos, s.Depth()), Node{Digest: l.digests[at], Count: uint64(l.counts[at])}
+}

@@ -153,7 +153,7 @@ func (c *cluster) checkEnd() error {
 		if err := h.node.engine.Check(); err != nil {
 			return fmt.Errorf("%s: %w", h.name, err)
 		}
-		if s := h.node.engine.Stats(); s.Refused+s.Conflicts+s.ClockReadings != 0 {
+		if s := h.node.engine.Stats(); s.Refused+s.Conflicts+s.Mismatches+s.ClockReadings != 0 {
 			return fmt.Errorf("%s: refused, conflicts or readings ahead: %+v", h.name, s)
 		}
 	}
