@@ -156,9 +156,9 @@ func trimBuffer(b []byte) []byte {
 	return b
 }
 
-// holdTime is how long a push waits for what it builds upon, which other members
-// are about to push: then a round brings both. The peer's other writes wait
-// behind it.
+// holdTime is how long the pushes of one frame wait for what they build upon, which
+// other members are about to push. After it they are merged all the same, and a
+// round brings the rest.
 const holdTime = 100 * time.Millisecond
 
 // waitForMore waits until the node has seen more than it had, and reports
@@ -199,14 +199,15 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 		refused, held := uint32(0), uint32(0)
 		patience := time.Now().Add(holdTime)
 		for _, e := range frame.Entries {
-			outcome, lag := n.engine.Push(n.nowMS(), e, hidden)
-			for outcome == merkle.Held && n.waitForMore(ctx, patience) {
-				outcome, lag = n.engine.Push(n.nowMS(), e, hidden)
+			outcome, lag := n.engine.Push(n.nowMS(), e, hidden, true)
+			for outcome == merkle.Held {
+				patient := n.waitForMore(ctx, patience)
+				outcome, lag = n.engine.Push(n.nowMS(), e, hidden, patient)
 			}
 			switch outcome {
 			case merkle.Refused:
 				refused++
-			case merkle.Held:
+			case merkle.Unseen:
 				held++
 			case merkle.Applied:
 				n.merged(lag)

@@ -395,21 +395,31 @@ func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen) (outcome merk
 			p = e.placeOf(s, k, pos, ent.Key)
 		}
 	}
-	if !e.supersedes(&p, ent, now) {
-		if p.old.version() != ent.Version {
-			e.hide(ent.Version)
-		}
-		return merkle.Ignored, 0
-	}
-	if e.reserveLocked(&p, ent) != nil {
+	wins := e.supersedes(&p, ent, now)
+	if wins && e.reserveLocked(&p, ent) != nil {
 		e.refused.Add(1)
 		return merkle.Refused, 0
 	}
-	if p.old != nil {
-		e.hide(p.old.version())
+	e.mergeLocked(&p, ent, wins)
+	if !wins {
+		return merkle.Ignored, 0
 	}
-	e.storeLocked(&p, ent)
 	return merkle.Applied, max(now-ent.Version.Wall(), 0)
+}
+
+// mergeLocked stores an entry that wins, for which room is reserved, and hides the
+// one that does not stay: that it came does not mean that it has been seen.
+func (e *Engine) mergeLocked(p *place, ent *Entry, wins bool) {
+	if p.old != nil && p.old.version() != ent.Version {
+		loser := ent.Version
+		if wins {
+			loser = p.old.version()
+		}
+		e.hide(loser)
+	}
+	if wins {
+		e.storeLocked(p, ent)
+	}
 }
 
 // Merge is Apply for what a round brings from a peer that had seen theirs, nil for
@@ -426,10 +436,11 @@ func (e *Engine) Merge(now int64, ent *Entry, theirs *causal.Seen) (outcome merk
 
 // Push merges an entry that the member which wrote it has pushed. hidden is what
 // came with it (see Hidden), ent.Over and ent.Prev say what it builds upon.
-// Beside what Apply does, the entry has been seen afterwards: it is ignored if it
-// had been before, and Held, with nothing changed, as long as what it builds upon
-// has not: to be pushed again soon, or left to a round.
-func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector) (outcome merkle.Outcome, lag int64) {
+// Beside what Apply does, the entry has been seen afterwards, and it is ignored if
+// it had been before. If what it builds upon has not been seen, it is Held, with
+// nothing changed, for a caller that is patient: to be pushed again soon. Otherwise
+// it is merged as a round would, and Unseen: a round has to bring the rest.
+func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector, patient bool) (outcome merkle.Outcome, lag int64) {
 	if !e.acceptable(now, ent) {
 		e.refused.Add(1)
 		return merkle.Refused, 0
@@ -449,11 +460,16 @@ func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector) (outcome merk
 	}
 	e.know.mu.Lock()
 	verdict := e.know.Judge(&push, held)
+	// Without room for another write that came early, waiting is of no use.
+	patient = patient && e.know.Seen.HasRoom(push.Write, push.Prev)
 	if verdict != causal.Held {
 		e.know.moved()
 	}
 	e.know.mu.Unlock()
 	switch {
+	case verdict == causal.Held && !patient:
+		e.mergeLocked(&p, ent, wins)
+		return merkle.Unseen, max(now-ent.Version.Wall(), 0)
 	case verdict == causal.Replaces && wins, verdict == causal.Ignored && wins && held == push.Write:
 		e.storeLocked(&p, ent)
 		return merkle.Applied, max(now-ent.Version.Wall(), 0)

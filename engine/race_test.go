@@ -53,7 +53,7 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 	each("push", func(r *rand.Rand, now int64, key string) error {
 		ent := remotePut(key, "pushed", now, 0)
 		ent.Version.Instance = 50
-		if outcome, _ := e.Push(now, ent, nil); outcome == merkle.Refused {
+		if outcome, _ := e.Push(now, ent, nil, r.IntN(2) == 0); outcome == merkle.Refused {
 			return fmt.Errorf("%s refused", key)
 		}
 		clock, last := e.Progress()

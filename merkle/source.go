@@ -28,8 +28,12 @@ const (
 	// Refused: the entry is not taken in, now or ever. The ranges that hold it
 	// stay different.
 	Refused
-	// Held: the entry builds upon others that have not come yet.
+	// Held: the entry builds upon others that have not come yet, and nothing was
+	// done.
 	Held
+	// Unseen: the entry was merged although it builds upon others that have not
+	// come. A round has to bring those.
+	Unseen
 )
 
 // String names the outcome.
@@ -43,6 +47,8 @@ func (o Outcome) String() string {
 		return "refused"
 	case Held:
 		return "held"
+	case Unseen:
+		return "unseen"
 	default:
 		return "unknown"
 	}

@@ -124,10 +124,9 @@ func parsePushed(b []byte) (*engine.Entry, []byte, error) {
 	return e, b[n:], nil
 }
 
-// AckFrame answers a push: each entry was merged, ignored as older, refused
-// because its version is too far ahead of the receiver's clock, or held for what
-// it builds upon until the receiver gave it up. A round has to bring what was
-// held.
+// AckFrame answers a push: each entry was merged, ignored as older, or refused
+// because its version is too far ahead of the receiver's clock. Of those merged
+// some were held in vain for what they build upon: a round has to bring that.
 type AckFrame struct {
 	Seq     uint64
 	Clock   uint64 // the receiver's hybrid clock

@@ -82,7 +82,7 @@ func agree(t require.TestingT, a, b *store) {
 
 // push hands an entry to another store as a link would.
 func push(from, to *store, ent engine.Entry) merkle.Outcome {
-	outcome, _ := to.Push(to.now, &ent, from.Hidden())
+	outcome, _ := to.Push(to.now, &ent, from.Hidden(), true)
 	return outcome
 }
 
@@ -195,7 +195,7 @@ func TestSessionsMakeStoresEqualAndNothingComesBack(t *testing.T) {
 				hidden := from.Hidden()
 				deliver := func() {
 					ent := ent
-					to.Push(to.now, &ent, hidden)
+					to.Push(to.now, &ent, hidden, random.IntN(2) == 0)
 				}
 				switch random.IntN(4) {
 				case 0: // lost

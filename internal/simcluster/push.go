@@ -113,16 +113,15 @@ func (r *received) goOn() {
 	n := r.n
 	for ; r.next < len(r.frame.Entries); r.next++ {
 		e := r.frame.Entries[r.next]
-		outcome, _ := n.engine.Push(n.wall(), e, r.hidden)
-		if outcome == merkle.Held {
-			if n.c.world.Now().Before(r.until) {
-				n.c.count("pushes that waited")
-				n.proc.After(holdCheck, r.goOn)
-				return
-			}
-			n.c.count("pushes held in vain")
+		outcome, _ := n.engine.Push(n.wall(), e, r.hidden, n.c.world.Now().Before(r.until))
+		switch outcome {
+		case merkle.Held:
+			n.c.count("pushes that waited")
+			n.proc.After(holdCheck, r.goOn)
+			return
+		case merkle.Unseen:
+			n.c.count("pushes that waited in vain")
 			r.held++
-			continue
 		}
 		n.applied(e, outcome)
 	}
