@@ -42,7 +42,8 @@ func (e *Engine) Check() error {
 
 func (e *Engine) checkShard(s *shard) error {
 	live, withDue, dead, bytes, used := 0, 0, 0, 0, 0
-	for _, ref := range s.table.refs {
+	for _, slot := range s.table.slots {
+		ref := slot.ref()
 		if ref == 0 {
 			continue
 		}
@@ -93,7 +94,8 @@ func (e *Engine) checkStripe(s *shard) error {
 	anew := s.stripe
 	h := e.Hasher()
 	anew.Rebuild(s.stripe.Top().Count, func(add func(uint64, merkle.Digest)) {
-		for _, ref := range s.table.refs {
+		for _, slot := range s.table.slots {
+			ref := slot.ref()
 			if ref == 0 {
 				continue
 			}

@@ -31,9 +31,9 @@ func TestCheckFindsEachKindOfDamage(t *testing.T) {
 		"a key that is not in the index":    func(d *damage) { d.e.unlist(d.r.key()) },
 		"a key too many in the index":       func(d *damage) { d.e.list(d.e.slab.store(remotePut("zz", "", wall, 0), stageLive, merkle.Digest{})) },
 		"a tombstone in the index":          func(d *damage) { d.e.list(d.refOf("deleted")) },
-		"another record for a key":          func(d *damage) { d.s.table.refs[d.slot] = d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
+		"another record for a key":          func(d *damage) { d.s.table.point(d.slot, d.e.slab.store(d.entry(), stageLive, d.r.digest())) },
 		"a record that nothing leads to":    func(d *damage) { d.e.slab.store(d.entry(), stageLive, d.r.digest()) },
-		"a record under another tag":        func(d *damage) { d.s.table.tags[d.slot] ^= 1 },
+		"a record under another tag":        func(d *damage) { d.s.table.slots[d.slot] ^= 1 << 32 },
 		"a record in the wrong shard":       func(d *damage) { d.toOtherShard() },
 		"a record that is gone":             func(d *damage) { d.s.table.remove(d.slot) },
 		"a count of records":                func(d *damage) { d.s.table.used++ },
@@ -97,7 +97,7 @@ func (d *damage) entry() *Entry {
 }
 
 func (d *damage) toOtherShard() {
-	d.e.shards[200].table.add(d.s.table.tags[d.slot], d.ref)
+	d.e.shards[200].table.add(d.s.table.slots[d.slot].tag(), d.ref)
 	d.s.table.remove(d.slot)
 }
 

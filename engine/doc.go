@@ -44,7 +44,7 @@
 // and has a heap of what expires. The live keys are in an index in their own
 // order (internal/reftree), in sixteen parts by an unkeyed hash.
 //
-//	key ─ SipHash ─► position │ shard 8 │ tag 16 │ …
+//	key ─ SipHash ─► position │ shard 8 │ tag 32 │ …
 //	                              ▼
 //	      shard: table of tags and references ─► slab: record ◄─ ordered index
 //	             stripe of digests                               (references)
@@ -66,8 +66,8 @@
 // # Limits
 //
 // Keys have 1 to 4,096 bytes, values up to Config.MaxValueSize, at most 1 GiB;
-// expiries are before the year 10000. An entry costs about 65 bytes beside its
-// key and value, 77 if it expires, and up to 6 % more where the size of its slot
+// expiries are before the year 10000. An entry costs about 68 bytes beside its
+// key and value, 80 if it expires, and up to 6 % more where the size of its slot
 // is rounded up (4 bytes below 256). 128 GiB of records is the most. The number
 // of keys ever written is not limited here.
 //

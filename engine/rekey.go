@@ -96,9 +96,9 @@ func (e *Engine) Rekey(k merkle.Key) {
 		s.live, s.bytes = 0, 0
 	}
 	for i := range was {
-		for _, ref := range was[i].refs {
-			if ref != 0 {
-				e.rehome(ref, is)
+		for _, slot := range was[i].slots {
+			if slot != 0 {
+				e.rehome(slot.ref(), is)
 			}
 		}
 		was[i] = table{}

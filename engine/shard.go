@@ -54,21 +54,18 @@ const neverDue = math.MaxInt64
 // none. w or mu must be held.
 func (s *shard) find(slab records, pos uint64, key string) (slot int, ref slab.Ref, r record) {
 	t := &s.table
-	if len(t.refs) == 0 {
+	if len(t.slots) == 0 {
 		return -1, 0, nil
 	}
 	tag := tagOf(pos)
-	refs := t.refs
-	tags := t.tags[:len(refs)]
-	for i := t.home(tag); i < len(refs); i++ {
-		if refs[i] == 0 {
-			break
-		}
-		if tags[i] != tag {
+	slots := t.slots
+	for i := t.home(tag); i < len(slots) && slots[i] != 0; i++ {
+		if slots[i].tag() != tag {
 			continue
 		}
-		if r := slab.at(refs[i]); string(r.key()) == key {
-			return i, refs[i], r
+		ref := slots[i].ref()
+		if r := slab.at(ref); string(r.key()) == key {
+			return i, ref, r
 		}
 	}
 	return -1, 0, nil
@@ -78,20 +75,21 @@ func (s *shard) find(slab records, pos uint64, key string) (slot int, ref slab.R
 // last, in no order. Tags alone are compared. w must be held.
 func (s *shard) between(first, last uint64, visit func(ref slab.Ref)) {
 	t := &s.table
-	if len(t.refs) == 0 {
+	if len(t.slots) == 0 {
 		return
 	}
 	low, high := tagOf(first), tagOf(last)
 	end := t.home(high)
-	for i := t.home(low); i < len(t.refs); i++ {
-		if t.refs[i] == 0 {
+	for i := t.home(low); i < len(t.slots); i++ {
+		is := t.slots[i]
+		if is == 0 {
 			if i >= end {
 				return
 			}
 			continue
 		}
-		if tag := t.tags[i]; low <= tag && tag <= high {
-			visit(t.refs[i])
+		if tag := is.tag(); low <= tag && tag <= high {
+			visit(is.ref())
 		}
 	}
 }

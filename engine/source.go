@@ -160,7 +160,7 @@ const (
 	// that one seldom needs a second one.
 	minWindow = 8
 	// tagMask are the bits of a position that its tag has not.
-	tagMask = uint64(math.MaxUint64) >> (shardBits + 16)
+	tagMask = uint64(math.MaxUint64) >> (shardBits + tagBits)
 )
 
 func shardOf(pos uint64) int { return int(pos >> (64 - shardBits)) }

@@ -130,7 +130,7 @@ func (e *Engine) writeLocked(p *place, ent *Entry, st stage, digest merkle.Diges
 	case stays:
 		p.old.write(ent, st, digest, false)
 	case p.old != nil:
-		s.table.refs[p.slot] = p.room
+		s.table.point(p.slot, p.room)
 	default:
 		s.table.add(tagOf(p.pos), p.room)
 	}
@@ -193,7 +193,8 @@ func (e *Engine) relist(ref slab.Ref) {
 // s.w must be held.
 func (e *Engine) rebuildStripe(s *shard, k *keyed) {
 	s.stripe.Rebuild(uint64(s.table.used-len(s.dead.refs)), func(add func(uint64, merkle.Digest)) {
-		for _, ref := range s.table.refs {
+		for _, slot := range s.table.slots {
+			ref := slot.ref()
 			if ref == 0 {
 				continue
 			}

@@ -10,7 +10,9 @@ import (
 )
 
 // slotOf is where a table has a record, by looking everywhere.
-func (t *table) slotOf(ref slab.Ref) int { return slices.Index(t.refs, ref) }
+func (t *table) slotOf(ref slab.Ref) int {
+	return slices.IndexFunc(t.slots, func(s slot) bool { return s.ref() == ref })
+}
 
 // within are the references that between visits, in ascending order.
 func (s *shard) within(first, last uint64) (refs []slab.Ref) {
@@ -23,15 +25,15 @@ func (s *shard) within(first, last uint64) (refs []slab.Ref) {
 // and removed, each range of tags yields what the model has in it, and every
 // record stands between its home and the first empty slot.
 func TestATableListsWhatARangeOfPositionsHolds(t *testing.T) {
-	const low = 64 - shardBits - 16 // bits of a position below its tag
+	const low = 64 - shardBits - tagBits // bits of a position below its tag
 	rapid.Check(t, func(t *rapid.T) {
 		var s shard
-		model := map[slab.Ref]uint16{}
-		tag := rapid.Custom(func(t *rapid.T) uint16 {
+		model := map[slab.Ref]uint32{}
+		tag := rapid.Custom(func(t *rapid.T) uint32 {
 			if rapid.Bool().Draw(t, "at an end") {
-				return rapid.SampledFrom([]uint16{0, 1, 7, 1<<16 - 2, 1<<16 - 1}).Draw(t, "end")
+				return rapid.SampledFrom([]uint32{0, 1, 7, 1<<32 - 2, 1<<32 - 1}).Draw(t, "end")
 			}
-			return rapid.Uint16().Draw(t, "tag")
+			return rapid.Uint32().Draw(t, "tag")
 		})
 		var held []slab.Ref
 		next := slab.Ref(1)
@@ -60,7 +62,7 @@ func TestATableListsWhatARangeOfPositionsHolds(t *testing.T) {
 			"": func(t *rapid.T) {
 				require.Equal(t, len(model), s.table.used)
 				if len(model) == 0 {
-					require.Nil(t, s.table.refs)
+					require.Nil(t, s.table.slots)
 					return
 				}
 				first, last := tag.Draw(t, "first"), tag.Draw(t, "last")
@@ -75,13 +77,12 @@ func TestATableListsWhatARangeOfPositionsHolds(t *testing.T) {
 				}
 				slices.Sort(want)
 				require.Equal(t, want, s.within(uint64(first)<<low, uint64(last)<<low|(1<<low-1)))
-				for slot, ref := range s.table.refs {
-					if ref == 0 {
+				for i, is := range s.table.slots {
+					if is == 0 {
 						continue
 					}
-					at := s.table.tags[slot]
-					if model[ref] != at || slices.Contains(s.table.refs[s.table.home(at):slot], 0) {
-						t.Fatalf("reference %d stands at %d with tag %d, its home is %d", ref, slot, at, s.table.home(at))
+					if home := s.table.home(is.tag()); model[is.ref()] != is.tag() || slices.Contains(s.table.slots[home:i], 0) {
+						t.Fatalf("reference %d stands at %d with tag %d, its home is %d", is.ref(), i, is.tag(), home)
 					}
 				}
 			},
@@ -93,16 +94,16 @@ func TestATableGrowsAndShrinksWithWhatItHolds(t *testing.T) {
 	var tab table
 	const most = 20_000
 	for i := range most {
-		tab.add(uint16(i*40503), slab.Ref(i+1))
-		require.LessOrEqual(t, tab.bytes(), (i+1)*10+6*(minSlots+spill), "%d records", i+1)
+		tab.add(uint32(i*2654435769), slab.Ref(i+1))
+		require.LessOrEqual(t, tab.bytes(), (i+1)*13+8*(minSlots+minSpill), "%d records", i+1)
 	}
 	for tab.used > 0 {
-		last := len(tab.refs) - 1
-		for tab.refs[last] == 0 {
+		last := len(tab.slots) - 1
+		for tab.slots[last] == 0 {
 			last--
 		}
 		tab.remove(last)
-		require.LessOrEqual(t, tab.bytes(), tab.used*19+6*(4*minSlots+spill), "%d records", tab.used)
+		require.LessOrEqual(t, tab.bytes(), tab.used*25+8*(4*minSlots+minSpill), "%d records", tab.used)
 	}
 	require.Zero(t, tab.bytes())
 }
