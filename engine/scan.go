@@ -65,15 +65,24 @@ type view struct {
 	entries int // at most
 	bytes   int // at most, the first entry aside
 
-	heap []head // of the parts of the ordered index, the lowest key first
+	heads [orderCount]head
+	heap  []*head // of the parts of the ordered index, the lowest key first
 }
 
-// head is what comes next in one part of the ordered index.
+// head is what comes next in one part of the ordered index. Some keys are fetched
+// at once: each is somewhere in memory, and the processor waits for several at the
+// price of one.
 type head struct {
-	key    []byte
+	key    []byte // of the next
 	ref    slab.Ref
 	cursor reftree.Cursor
+
+	next, n int // of those that were fetched
+	keys    [ahead][]byte
+	refs    [ahead]slab.Ref
 }
+
+const ahead = 8
 
 // take returns the view's entries, the bytes of their keys and values, and
 // whether others follow. The first entry may be larger than the limit in bytes
@@ -136,10 +145,11 @@ func (v *view) open() {
 	if v.o.After >= v.o.Prefix {
 		from, inclusive = []byte(v.o.After), v.o.After == ""
 	}
-	v.heap = make([]head, 0, orderCount)
+	v.heap = make([]*head, 0, orderCount)
 	for i := range v.e.orders {
-		h := head{cursor: v.e.orders[i].tree.Seek(from, inclusive)}
-		if v.advance(&h) {
+		h := &v.heads[i]
+		h.cursor = v.e.orders[i].tree.Seek(from, inclusive)
+		if v.advance(h) {
 			v.heap = append(v.heap, h)
 		}
 	}
@@ -150,7 +160,7 @@ func (v *view) open() {
 
 // next goes on to the next key.
 func (v *view) next() {
-	if !v.advance(&v.heap[0]) {
+	if !v.advance(v.heap[0]) {
 		last := len(v.heap) - 1
 		v.heap[0] = v.heap[last]
 		v.heap = v.heap[:last]
@@ -160,13 +170,29 @@ func (v *view) next() {
 
 // advance moves a head on, and reports whether there is still something.
 func (v *view) advance(h *head) bool {
-	ref, ok := h.cursor.Next()
-	if !ok {
+	if h.next == h.n && !v.fetch(h) {
 		return false
 	}
-	h.ref = slab.Ref(ref)
-	h.key = v.e.slab.at(h.ref).key()
+	h.key, h.ref = h.keys[h.next], h.refs[h.next]
+	h.next++
 	return len(h.key) >= len(v.o.Prefix) && string(h.key[:len(v.o.Prefix)]) == v.o.Prefix
+}
+
+// fetch gets the next keys of a part, if there are any.
+func (v *view) fetch(h *head) bool {
+	h.next, h.n = 0, 0
+	for h.n < ahead {
+		ref, ok := h.cursor.Next()
+		if !ok {
+			break
+		}
+		h.refs[h.n] = slab.Ref(ref)
+		h.n++
+	}
+	for i := range h.n {
+		h.keys[i] = v.e.slab.at(h.refs[i]).key()
+	}
+	return h.n > 0
 }
 
 // down lets the i-th head sink to where it belongs.

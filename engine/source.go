@@ -72,16 +72,35 @@ func (s *Source) Children(r merkle.Range, out *[merkle.Fanout]merkle.Node) {
 			return
 		}
 		h := e.Hasher()
-		shard.between(r.First(), r.Last(), func(ref slab.Ref) {
-			rec := e.slab.at(ref)
-			if rec.stage() == stageDead {
-				return
+		var room [gatherRoom]gathered
+		for _, g := range e.gather(shard, r.First(), r.Last(), room[:0]) {
+			if pos := h.Position(g.rec.keyView()); r.Contains(pos) {
+				out[r.Index(pos)].Add(merkle.Node{Digest: g.digest, Count: 1})
 			}
-			if pos := h.Position(rec.keyView()); r.Contains(pos) {
-				out[r.Index(pos)].Add(merkle.Node{Digest: rec.digest(), Count: 1})
-			}
-		})
+		}
 	}
+}
+
+// gathered is a live record whose bytes have been looked at.
+type gathered struct {
+	rec    record
+	digest merkle.Digest
+}
+
+// gatherRoom is how many are gathered without an allocation, as a rule.
+const gatherRoom = 24
+
+// gather appends the live records that may be at a position from first to last.
+// That is a loop of its own because each record is somewhere in memory: so the
+// processor waits for several of them at the price of one. The shard's w must be
+// held.
+func (e *Engine) gather(s *shard, first, last uint64, dst []gathered) []gathered {
+	s.between(first, last, func(ref slab.Ref) {
+		if rec := e.slab.at(ref); rec.stage() == stageLive {
+			dst = append(dst, gathered{rec, rec.digest()})
+		}
+	})
+	return dst
 }
 
 // Items appends the items of r from position from on, ascending, to dst: limit
@@ -113,6 +132,7 @@ func (s *Source) window(from, last uint64, dst []merkle.Item, full int) (next ui
 	shard.w.Lock()
 	defer shard.w.Unlock()
 	h := e.Hasher()
+	var room [gatherRoom]gathered
 	for from <= last && len(dst) < full {
 		// A part of the positions that holds about as many items as are
 		// wanted, and a whole number of tags.
@@ -124,18 +144,14 @@ func (s *Source) window(from, last uint64, dst []merkle.Item, full int) (next ui
 			}
 		}
 		at := len(dst)
-		shard.between(from, end, func(ref slab.Ref) {
-			rec := e.slab.at(ref)
-			if rec.stage() == stageDead {
-				return
-			}
-			pos := h.Position(rec.keyView())
+		for _, g := range e.gather(shard, from, end, room[:0]) {
+			pos := h.Position(g.rec.keyView())
 			if pos < from || pos > end {
-				return
+				continue
 			}
-			v := rec.version()
-			dst = append(dst, merkle.Item{Pos: pos, Digest: rec.digest(), Time: v.Time, Instance: v.Instance})
-		})
+			v := g.rec.version()
+			dst = append(dst, merkle.Item{Pos: pos, Digest: g.digest, Time: v.Time, Instance: v.Instance})
+		}
 		found := dst[at:]
 		slices.SortFunc(found, func(a, b merkle.Item) int {
 			return cmp.Or(cmp.Compare(a.Pos, b.Pos), cmp.Compare(a.Digest.Hi, b.Digest.Hi), cmp.Compare(a.Digest.Lo, b.Digest.Lo))

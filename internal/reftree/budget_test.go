@@ -10,9 +10,9 @@ import (
 )
 
 func TestAnEntryTakesAFewBytes(t *testing.T) {
-	n := 1_000_000
+	n := 200_000
 	if testing.Short() || invariant.Enabled { // as under the race detector
-		n = 100_000
+		n = 50_000
 	}
 	for _, c := range []struct {
 		name   string
