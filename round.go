@@ -132,6 +132,9 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 				return session.Result(), err
 			}
 		}
+		if err := session.Err(); err != nil {
+			return session.Result(), err
+		}
 		if err := writer.Flush(); err != nil {
 			return session.Result(), err
 		}

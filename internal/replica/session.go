@@ -111,6 +111,15 @@ func NewSession(cfg SessionConfig) *Session {
 // Done reports whether there is nothing left to say or to hear.
 func (s *Session) Done() bool { return s.state == over }
 
+// Err is why there will never be: another session has replaced the digest key
+// while this side spoke. The session is to be dropped then.
+func (s *Session) Err() error {
+	if s.round == nil {
+		return nil
+	}
+	return s.round.Err()
+}
+
 // Result is what the session has done so far.
 func (s *Session) Result() SessionResult {
 	res := s.result

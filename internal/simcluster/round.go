@@ -65,10 +65,15 @@ func (d *dialogue) speak() {
 	}
 	for range framesAStep {
 		frame, ok := d.session.Next(d.n.scratch[:0])
-		if !ok {
-			if d.session.Done() {
-				d.end(false)
-			}
+		switch {
+		case ok:
+		case d.session.Err() != nil:
+			d.overtaken()
+			return
+		case d.session.Done():
+			d.end(false)
+			return
+		default:
 			return
 		}
 		d.n.scratch = frame
@@ -84,14 +89,18 @@ func (d *dialogue) speak() {
 func (d *dialogue) onMessage(b []byte) {
 	d.progress()
 	if err := d.session.Receive(b); errors.Is(err, merkle.ErrKeyChanged) {
-		d.n.c.count("rounds overtaken by another's digest key")
-		d.end(true)
+		d.overtaken()
 		return
 	} else if err != nil {
 		d.n.c.failf("%s: round with %016x: %v", d.n.host.name, d.peer, err)
 		return
 	}
 	d.speak()
+}
+
+func (d *dialogue) overtaken() {
+	d.n.c.count("rounds overtaken by another's digest key")
+	d.end(true)
 }
 
 func (d *dialogue) end(failed bool) {
