@@ -27,9 +27,10 @@ import (
 // A hello and a bye say what a side holds and has seen at one instant. Dead
 // entries, tombstones and expired ones, are not in the ranges: those go over
 // that the other side has not seen. What the hello said decides what becomes of
-// an entry that one side lacks; it is taken in when the contents were equal at
-// that instant, and what the bye says likewise. A side that finds the contents
-// equal and has refused nothing has seen all that the other has.
+// an entry that one side lacks; it is taken in if the contents were equal at that
+// instant, and what the bye says likewise. A side that holds at the end what the
+// other one held when it said so, and has refused nothing, has seen all that the
+// other had.
 //
 // A Session does no I/O. It is not safe for concurrent use, but the engine is:
 // writes, pushes and other sessions go on meanwhile.
@@ -290,15 +291,15 @@ func (s *Session) equal() bool {
 	return s.theirs.keyID == s.keyID && s.theirs.root == s.mine.Root
 }
 
-// agree takes in what the peer has seen, now that the contents are equal. Who has
-// refused a dead entry lacks what does not show in the contents.
+// agree takes in what the peer has seen, now that the contents were equal by what
+// both said, if they still are. Who has refused a dead entry lacks what does not
+// show in the contents.
 func (s *Session) agree() {
 	s.result.Converged = true
 	if s.Result().Refused > 0 {
 		return
 	}
-	s.cfg.Engine.Accept(&s.theirs.knowledge)
-	s.result.Agreed = true
+	s.result.Agreed = s.cfg.Engine.Accept(&s.theirs.knowledge, s.theirs.keyID, s.theirs.root)
 }
 
 // Receive takes in a frame of the other side. An error is for what no honest
