@@ -122,7 +122,9 @@ func (e *Engine) Accept(theirs *causal.Knowledge, keyID uint64, root merkle.Dige
 	}
 	e.know.mu.Lock()
 	defer e.know.mu.Unlock()
-	e.know.Knowledge.Accept(theirs)
+	if !e.know.Knowledge.Accept(theirs) {
+		return false
+	}
 	e.know.moved()
 	return true
 }
