@@ -159,7 +159,7 @@ func (s *Session) next(dst []byte) ([]byte, bool) {
 		switch s.state {
 		case sayHello:
 			s.state = hearHello
-			return s.appendState(dst, frameHello), true
+			return s.hello(dst), true
 		case sayFirst:
 			return s.first(dst)
 		case talk:
@@ -178,7 +178,7 @@ func (s *Session) next(dst []byte) ([]byte, bool) {
 			if !s.cfg.Initiator {
 				s.state = over
 			}
-			return s.appendState(dst, frameBye), true
+			return s.appendMine(dst, frameBye), true
 		default:
 			return dst, false
 		}
@@ -188,7 +188,7 @@ func (s *Session) next(dst []byte) ([]byte, bool) {
 // first says what comes before the dialogue.
 func (s *Session) first(dst []byte) ([]byte, bool) {
 	if !s.said {
-		return s.appendState(dst, frameHello), true
+		return s.hello(dst), true
 	}
 	if frame, ok := s.dead(dst); ok {
 		return frame, true
@@ -222,21 +222,25 @@ func (s *Session) begin() {
 func (s *Session) endTalk() {
 	s.part = 0
 	if s.state = hearBye; s.cfg.Initiator {
+		s.look() // before the dead entries that go with it
 		s.state = sayBye
 	}
 }
 
-func (s *Session) appendState(dst []byte, kind byte) []byte {
-	e := s.cfg.Engine
-	e.SweepTo(s.cfg.Now(), s.theirs.cut)
+func (s *Session) hello(dst []byte) []byte {
 	s.look()
 	s.said = true
+	return s.appendMine(dst, frameHello)
+}
+
+// appendMine says what look noted.
+func (s *Session) appendMine(dst []byte, kind byte) []byte {
 	var flags byte
 	if s.cfg.Ready {
 		flags |= helloReady
 	}
 	dst = append(dst, kind, flags)
-	dst = binary.BigEndian.AppendUint64(dst, e.Clock().Read())
+	dst = binary.BigEndian.AppendUint64(dst, s.cfg.Engine.Clock().Read())
 	dst = binary.BigEndian.AppendUint64(dst, s.keyID)
 	root := s.mine.Root.Bytes()
 	dst = append(dst, root[:]...)
@@ -244,9 +248,11 @@ func (s *Session) appendState(dst []byte, kind byte) []byte {
 	return s.mine.Knowledge.AppendTo(dst)
 }
 
-// look notes what this side holds and has seen now.
+// look notes what this side holds and has seen now, as of the peer's cut if that is
+// the later one.
 func (s *Session) look() {
 	e := s.cfg.Engine
+	e.SweepTo(s.cfg.Now(), s.theirs.cut)
 	for {
 		// A rekey in between would give the root another key than it has.
 		s.keyID = e.Key().ID()
@@ -360,8 +366,6 @@ func (s *Session) onBye(frame []byte) error {
 	if err := s.parse(frame); err != nil {
 		return err
 	}
-	e := s.cfg.Engine
-	e.SweepTo(s.cfg.Now(), s.theirs.cut)
 	if s.look(); s.equal() {
 		s.agree()
 	}

@@ -310,3 +310,23 @@ func TestWhatComesDuringASessionIsNotPassedOverByWhatItTeaches(t *testing.T) {
 		}
 	}
 }
+
+// A delete of a key that nobody else has heard of does not show in the contents. It
+// has to be among the dead entries of whoever says that it has seen it.
+func TestADeleteWhileDeadEntriesGoOverIsNotSaidToBeSeen(t *testing.T) {
+	a, b := newStore(1), newStore(2)
+	a.put(t, "a", "v")
+	b.put(t, "b", "v")
+	var gone []engine.Entry
+	session(t, a, b, 1, func() {
+		for range 30 { // they take several frames
+			gone = append(gone, a.remove(t, fmt.Sprintf("%01000d", len(gone))))
+		}
+	})
+	require.True(t, b.Seen(gone[0].Version))
+	for i, ent := range gone {
+		if _, held := b.Held(ent.Key, nil); !held {
+			require.False(t, b.Seen(ent.Version), "delete %d of %d", i, len(gone))
+		}
+	}
+}
