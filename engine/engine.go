@@ -377,16 +377,20 @@ func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error 
 // The engine copies what it keeps. lag is how long ago, in ms, an applied
 // entry's version was issued.
 func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64) {
-	return e.apply(now, ent, nil)
+	return e.apply(now, ent, nil, false)
 }
 
-func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen) (outcome merkle.Outcome, lag int64) {
+// apply merges an entry; if unseen is set, only one that has not been seen by then.
+func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen, unseen bool) (outcome merkle.Outcome, lag int64) {
 	if !e.acceptable(now, ent) {
 		e.refused.Add(1)
 		return merkle.Refused, 0
 	}
 	s, k, pos := e.lock(ent.Key)
 	defer s.w.Unlock()
+	if unseen && e.covers(ent.Version) {
+		return merkle.Ignored, 0
+	}
 	p := e.placeOf(s, k, pos, ent.Key)
 	if p.old != nil && theirs != nil && p.old.stage() == stageDead {
 		if v := p.old.version(); v != ent.Version && theirs.Covers(dot(v)) {
@@ -431,7 +435,7 @@ func (e *Engine) Merge(now int64, ent *Entry, theirs *causal.Seen) (outcome merk
 	if e.covers(ent.Version) {
 		return merkle.Ignored, 0
 	}
-	return e.apply(now, ent, theirs)
+	return e.apply(now, ent, theirs, true)
 }
 
 // Push merges an entry that the member which wrote it has pushed. hidden is what

@@ -216,26 +216,31 @@ func (s *Source) AppendEntry(dst []byte, it merkle.Item) []byte {
 }
 
 // Surplus reports whether an item that the peer lacks is to be sent to it. If
-// not, the peer had seen it and let it go, and so has this engine by now.
+// not, the peer had seen it and let it go, and so has this engine by now; or it has
+// expired, and the peer may hold it as dead.
 func (s *Source) Surplus(it merkle.Item) bool {
 	v := Version{Time: it.Time, Instance: it.Instance}
 	if s.theirs == nil || !s.theirs.Covers(dot(v)) {
 		return true
 	}
-	e := s.engine
+	e, now := s.engine, s.now()
 	shard := &e.shards[shardOf(it.Pos)]
 	shard.w.Lock()
 	defer shard.w.Unlock()
 	k := e.keyed.Load()
-	gone := place{}
+	gone, expired := place{}, false
 	shard.between(it.Pos, it.Pos, func(ref slab.Ref) {
 		r := e.slab.at(ref)
 		if r.version() == v && r.digest() == it.Digest && k.hasher.Position(r.keyView()) == it.Pos {
 			gone = e.placeOf(shard, k, it.Pos, string(r.key()))
+			expired = r.expiresAt() != 0 && r.expiresAt() <= now
 		}
 	})
-	if gone.old == nil {
+	switch {
+	case gone.old == nil:
 		return true // it has been overwritten: what did so is listed, or pushed
+	case expired:
+		return false // its cut may be the later one; here the cut comes, too
 	}
 	e.hide(v)
 	e.removeLocked(&gone)

@@ -148,8 +148,9 @@ func (r *Round) lacking(b *bulk, dst []Item) []Item {
 // goesOver reports whether an item is to be sent: the other side seems to lack it,
 // and it is not one that both have let go. Where the other side has listed its
 // fingerprint, and another item of this side has answered to that, either may be
-// the one that is lacked, and both go over.
+// the one that is lacked, and both go over. An item that was read by another key
+// than the list was made by matches nothing, and nothing follows from that.
 func (r *Round) goesOver(b *bulk, it *Item) bool {
 	print := r.salt.print(it.Digest, b.wide)
-	return !b.match.cross(print) && (b.match.lists(print) || r.source.Surplus(*it))
+	return !b.match.cross(print) && (b.match.lists(print) || !r.source.Key().Same(r.key) || r.source.Surplus(*it))
 }

@@ -92,6 +92,6 @@
 //
 // A Round belongs to one goroutine. Its Source may be written meanwhile, by
 // other rounds too: what changes during a round is seen or not, and the roots
-// tell. If another round replaces the digest key, Receive ends this one with
-// ErrKeyChanged.
+// tell. If another round replaces the digest key, Receive or Next ends this one
+// with ErrKeyChanged.
 package merkle

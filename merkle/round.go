@@ -155,12 +155,19 @@ func (r *Round) Receive(frame []byte) error {
 		return r.err
 	}
 	if err := r.receive(frame); err != nil {
-		r.err = fmt.Errorf("round: %w", err)
-		r.phase = phaseFailed
-		r.mouth, r.ear = mouth{}, ear{}
+		r.fail(err)
 	}
 	return r.err
 }
+
+func (r *Round) fail(err error) {
+	r.err = fmt.Errorf("round: %w", err)
+	r.phase = phaseFailed
+	r.mouth, r.ear = mouth{}, ear{}
+}
+
+// Err is what the round has failed with, nil if it has not.
+func (r *Round) Err() error { return r.err }
 
 func (r *Round) receive(frame []byte) error {
 	if len(frame) == 0 {
@@ -230,7 +237,9 @@ func (r *Round) dispatch(t frameType, body []byte, odd bool) error {
 
 // Next appends the next frame to send to dst. False: there is nothing to send
 // before something is received. Entries are read from the source as frames are
-// asked for, so that a round of any size holds one frame at a time.
+// asked for, so that a round of any size holds one frame at a time. If the digest
+// key has changed meanwhile, the frame is not to be said: what it leaves out, the
+// other side would take for lacking. The round has failed then (Err).
 func (r *Round) Next(dst []byte) ([]byte, bool) {
 	begin := len(dst)
 	switch r.phase {
@@ -246,6 +255,10 @@ func (r *Round) Next(dst []byte) ([]byte, bool) {
 		dst = r.offerKey(dst)
 	case phaseSpeaking:
 		dst = r.speak(dst)
+		if !r.source.Key().Same(r.key) {
+			r.fail(ErrKeyChanged)
+			return dst[:begin], false
+		}
 	default:
 		return dst, false
 	}

@@ -254,6 +254,9 @@ func (k *talk) once() (over bool, err error) {
 		if frame, ok := way[0].Next(nil); ok {
 			return false, way[1].Receive(frame)
 		}
+		if err := way[0].Err(); err != nil {
+			return true, err
+		}
 	}
 	if !k.a.Done() || !k.b.Done() {
 		k.t.Errorf("both sides wait")

@@ -20,8 +20,8 @@
 //
 // # Limits
 //
-// A [Vector] has 16 bytes an instance, a Seen at most [MaxAhead] writes beyond its
-// vector.
+// A [Vector] has 16 bytes an instance, a Seen takes at most [MaxAhead] pushes beyond
+// its vector, and sixteen times as many when members tell each other.
 //
 // # Tests
 //

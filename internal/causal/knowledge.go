@@ -109,12 +109,17 @@ func (k *Knowledge) Merge(arriving, held Dot) (replaces bool) {
 
 // Accept takes in what a peer knew at an instant, after all of its entries of
 // that instant, or what superseded them at the peer, have become this node's
-// too, and none is left here that the peer had seen and lacked.
-func (k *Knowledge) Accept(theirs *Knowledge) {
+// too, and none is left here that the peer had seen and lacked. It reports false,
+// with nothing changed, if that is more than there is room for.
+func (k *Knowledge) Accept(theirs *Knowledge) bool {
+	if k.Seen.joint(&theirs.Seen) > mostAhead {
+		return false
+	}
 	k.Seen.Merge(&theirs.Seen)
 	if !broken(acceptWithoutHidden) {
 		k.Hidden.Merge(theirs.Hidden)
 	}
+	return true
 }
 
 // Purged notes that a dead entry is no longer held.

@@ -10,6 +10,11 @@ import (
 // more waits for a round.
 const MaxAhead = 4096
 
+// mostAhead bounds what several members have taken ahead and then told each other:
+// what is read, and what Accept takes in. It takes sixteen members that are full, each
+// with other writes, to come to it.
+const mostAhead = 16 * MaxAhead
+
 // Ahead is a write that came before one that its issuer wrote earlier.
 type Ahead struct {
 	Dot
@@ -78,15 +83,31 @@ func (s *Seen) Reach(instance, last, now uint64) {
 // Merge takes in all that o has seen.
 func (s *Seen) Merge(o *Seen) {
 	s.Base.Merge(o.Base)
-	for _, a := range o.Ahead {
-		if broken(aheadAsBase) {
+	if broken(aheadAsBase) {
+		for _, a := range o.Ahead {
 			s.Base.Raise(a.Dot)
 		}
-		if i, ok := s.ahead(a.Dot); !ok && !s.Base.Covers(a.Dot) {
-			s.Ahead = slices.Insert(s.Ahead, i, a)
-		}
+	}
+	if len(o.Ahead) > 0 {
+		s.Ahead = append(s.Ahead, o.Ahead...)
+		slices.SortFunc(s.Ahead, compareAhead)
+		s.Ahead = slices.CompactFunc(s.Ahead, func(a, b Ahead) bool { return a.Dot == b.Dot })
 	}
 	s.settle()
+}
+
+// joint is how many single writes would be ahead after Merge.
+func (s *Seen) joint(o *Seen) int {
+	if n := len(s.Ahead) + len(o.Ahead); n <= mostAhead {
+		return n // at most
+	}
+	both := s.Clone()
+	both.Merge(o)
+	return len(both.Ahead)
+}
+
+func compareAhead(a, b Ahead) int {
+	return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Time, b.Time))
 }
 
 // settle moves into Base what is no longer ahead of it.

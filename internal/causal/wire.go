@@ -78,7 +78,7 @@ func ParseVector(b []byte) (v Vector, rest []byte, err error) {
 }
 
 func parseAhead(b []byte) (all []Ahead, rest []byte, err error) {
-	n, b, err := parseCount(b, MaxAhead, dotSize+1)
+	n, b, err := parseCount(b, mostAhead, dotSize+1)
 	if err != nil || n == 0 {
 		return nil, b, err
 	}

@@ -27,9 +27,10 @@ import (
 // A hello and a bye say what a side holds and has seen at one instant. Dead
 // entries, tombstones and expired ones, are not in the ranges: those go over
 // that the other side has not seen. What the hello said decides what becomes of
-// an entry that one side lacks; it is taken in when the contents were equal at
-// that instant, and what the bye says likewise. A side that finds the contents
-// equal and has refused nothing has seen all that the other has.
+// an entry that one side lacks; it is taken in if the contents were equal at that
+// instant, and what the bye says likewise. A side that holds at the end what the
+// other one held when it said so, and has refused nothing, has seen all that the
+// other had.
 //
 // A Session does no I/O. It is not safe for concurrent use, but the engine is:
 // writes, pushes and other sessions go on meanwhile.
@@ -111,6 +112,15 @@ func NewSession(cfg SessionConfig) *Session {
 // Done reports whether there is nothing left to say or to hear.
 func (s *Session) Done() bool { return s.state == over }
 
+// Err is why there will never be: another session has replaced the digest key
+// while this side spoke. The session is to be dropped then.
+func (s *Session) Err() error {
+	if s.round == nil {
+		return nil
+	}
+	return s.round.Err()
+}
+
 // Result is what the session has done so far.
 func (s *Session) Result() SessionResult {
 	res := s.result
@@ -149,7 +159,7 @@ func (s *Session) next(dst []byte) ([]byte, bool) {
 		switch s.state {
 		case sayHello:
 			s.state = hearHello
-			return s.appendState(dst, frameHello), true
+			return s.hello(dst), true
 		case sayFirst:
 			return s.first(dst)
 		case talk:
@@ -168,7 +178,7 @@ func (s *Session) next(dst []byte) ([]byte, bool) {
 			if !s.cfg.Initiator {
 				s.state = over
 			}
-			return s.appendState(dst, frameBye), true
+			return s.appendMine(dst, frameBye), true
 		default:
 			return dst, false
 		}
@@ -178,7 +188,7 @@ func (s *Session) next(dst []byte) ([]byte, bool) {
 // first says what comes before the dialogue.
 func (s *Session) first(dst []byte) ([]byte, bool) {
 	if !s.said {
-		return s.appendState(dst, frameHello), true
+		return s.hello(dst), true
 	}
 	if frame, ok := s.dead(dst); ok {
 		return frame, true
@@ -212,21 +222,25 @@ func (s *Session) begin() {
 func (s *Session) endTalk() {
 	s.part = 0
 	if s.state = hearBye; s.cfg.Initiator {
+		s.look() // before the dead entries that go with it
 		s.state = sayBye
 	}
 }
 
-func (s *Session) appendState(dst []byte, kind byte) []byte {
-	e := s.cfg.Engine
-	e.SweepTo(s.cfg.Now(), s.theirs.cut)
+func (s *Session) hello(dst []byte) []byte {
 	s.look()
 	s.said = true
+	return s.appendMine(dst, frameHello)
+}
+
+// appendMine says what look noted.
+func (s *Session) appendMine(dst []byte, kind byte) []byte {
 	var flags byte
 	if s.cfg.Ready {
 		flags |= helloReady
 	}
 	dst = append(dst, kind, flags)
-	dst = binary.BigEndian.AppendUint64(dst, e.Clock().Read())
+	dst = binary.BigEndian.AppendUint64(dst, s.cfg.Engine.Clock().Read())
 	dst = binary.BigEndian.AppendUint64(dst, s.keyID)
 	root := s.mine.Root.Bytes()
 	dst = append(dst, root[:]...)
@@ -234,9 +248,11 @@ func (s *Session) appendState(dst []byte, kind byte) []byte {
 	return s.mine.Knowledge.AppendTo(dst)
 }
 
-// look notes what this side holds and has seen now.
+// look notes what this side holds and has seen now, as of the peer's cut if that is
+// the later one.
 func (s *Session) look() {
 	e := s.cfg.Engine
+	e.SweepTo(s.cfg.Now(), s.theirs.cut)
 	for {
 		// A rekey in between would give the root another key than it has.
 		s.keyID = e.Key().ID()
@@ -281,15 +297,15 @@ func (s *Session) equal() bool {
 	return s.theirs.keyID == s.keyID && s.theirs.root == s.mine.Root
 }
 
-// agree takes in what the peer has seen, now that the contents are equal. Who has
-// refused a dead entry lacks what does not show in the contents.
+// agree takes in what the peer has seen, now that the contents were equal by what
+// both said, if they still are. Who has refused a dead entry lacks what does not
+// show in the contents.
 func (s *Session) agree() {
 	s.result.Converged = true
 	if s.Result().Refused > 0 {
 		return
 	}
-	s.cfg.Engine.Accept(&s.theirs.knowledge)
-	s.result.Agreed = true
+	s.result.Agreed = s.cfg.Engine.Accept(&s.theirs.knowledge, s.theirs.keyID, s.theirs.root)
 }
 
 // Receive takes in a frame of the other side. An error is for what no honest
@@ -350,8 +366,6 @@ func (s *Session) onBye(frame []byte) error {
 	if err := s.parse(frame); err != nil {
 		return err
 	}
-	e := s.cfg.Engine
-	e.SweepTo(s.cfg.Now(), s.theirs.cut)
 	if s.look(); s.equal() {
 		s.agree()
 	}

@@ -278,3 +278,55 @@ func TestSessionsMakeStoresEqualAndNothingComesBack(t *testing.T) {
 		}
 	})
 }
+
+// B has seen a put deleted, and has purged the delete, having given the others up.
+// Whenever the push of that put reaches A, A never serves it and says that it has
+// seen what deleted it.
+func TestWhatComesDuringASessionIsNotPassedOverByWhatItTeaches(t *testing.T) {
+	for _, differ := range []bool{false, true} {
+		for at, frames := 0, 1; at <= frames; at++ {
+			for who := range 2 {
+				a, b, c := newStore(1), newStore(2), newStore(3)
+				ent := c.put(t, "k", "v")
+				push(c, b, ent)
+				gone := b.remove(t, "k")
+				b.purgeAll()
+				if differ {
+					a.put(t, "a", "v")
+					b.put(t, "b", "v")
+				}
+				frames = 0
+				sides := [][2]*store{{a, b}, {b, a}}[who]
+				session(t, sides[0], sides[1], 1, func() {
+					if frames == at {
+						push(c, a, ent)
+					}
+					frames++
+				})
+				require.False(t, a.has("k") && a.Seen(gone.Version), "before frame %d of %d, differ: %v, who: %d", at, frames, differ, who)
+				agree(t, a, b)
+				require.False(t, a.has("k"))
+			}
+		}
+	}
+}
+
+// A delete of a key that nobody else has heard of does not show in the contents. It
+// has to be among the dead entries of whoever says that it has seen it.
+func TestADeleteWhileDeadEntriesGoOverIsNotSaidToBeSeen(t *testing.T) {
+	a, b := newStore(1), newStore(2)
+	a.put(t, "a", "v")
+	b.put(t, "b", "v")
+	var gone []engine.Entry
+	session(t, a, b, 1, func() {
+		for range 30 { // they take several frames
+			gone = append(gone, a.remove(t, fmt.Sprintf("%01000d", len(gone))))
+		}
+	})
+	require.True(t, b.Seen(gone[0].Version))
+	for i, ent := range gone {
+		if _, held := b.Held(ent.Key, nil); !held {
+			require.False(t, b.Seen(ent.Version), "delete %d of %d", i, len(gone))
+		}
+	}
+}

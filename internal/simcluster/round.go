@@ -18,6 +18,7 @@ type dialogue struct {
 	stream    *sim.Stream
 	session   *replica.Session
 	began     time.Time
+	ends      func() // of the horizon's
 	over      bool
 	deadline  *sim.Timer
 }
@@ -29,7 +30,7 @@ const framesAStep = 2
 // converse begins this node's side of a round on a stream.
 func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 	d := &dialogue{n: n, peer: peer, initiator: initiator, stream: s, began: n.c.world.Now()}
-	n.horizon.SessionBegins()
+	d.ends = n.horizon.SessionBegins()
 	d.session = replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.wall, Ready: n.serves(), Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
 		Applied: func(e *engine.Entry, _ int64) { n.applied(e, merkle.Applied) },
@@ -65,10 +66,15 @@ func (d *dialogue) speak() {
 	}
 	for range framesAStep {
 		frame, ok := d.session.Next(d.n.scratch[:0])
-		if !ok {
-			if d.session.Done() {
-				d.end(false)
-			}
+		switch {
+		case ok:
+		case d.session.Err() != nil:
+			d.overtaken()
+			return
+		case d.session.Done():
+			d.end(false)
+			return
+		default:
 			return
 		}
 		d.n.scratch = frame
@@ -84,14 +90,18 @@ func (d *dialogue) speak() {
 func (d *dialogue) onMessage(b []byte) {
 	d.progress()
 	if err := d.session.Receive(b); errors.Is(err, merkle.ErrKeyChanged) {
-		d.n.c.count("rounds overtaken by another's digest key")
-		d.end(true)
+		d.overtaken()
 		return
 	} else if err != nil {
 		d.n.c.failf("%s: round with %016x: %v", d.n.host.name, d.peer, err)
 		return
 	}
 	d.speak()
+}
+
+func (d *dialogue) overtaken() {
+	d.n.c.count("rounds overtaken by another's digest key")
+	d.end(true)
 }
 
 func (d *dialogue) end(failed bool) {
@@ -106,7 +116,7 @@ func (d *dialogue) end(failed bool) {
 		d.stream.Close()
 	}
 	n, stats := d.n, d.session.Result()
-	n.horizon.SessionEnds()
+	d.ends()
 	d.tally(failed, stats)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.RoundDone(now, d.peer, replica.RoundResult{
