@@ -16,9 +16,8 @@ const (
 	KindTombstone Kind = 2 // the key was deleted
 )
 
-// Entry is the last write of one key. What the engine hands out is shared
-// with it and with other readers, and never changes: neither the engine nor
-// the caller may alter it, Value's bytes included.
+// Entry is the last write of one key. What reads hand out is a copy. What Put
+// returns has the caller's own key and value.
 type Entry struct {
 	Key       string
 	Value     []byte  // nil for a tombstone and a reaped put, otherwise not nil
@@ -29,9 +28,8 @@ type Entry struct {
 	Checksum  uint64  // of the value; 0 for a tombstone
 	Kind      Kind
 
-	// reaped: the entry expired so long ago that the value was dropped.
-	// Everything that the digest covers stays, so whether a node has reaped
-	// an entry yet never shows as divergence.
+	// reaped: the entry expired so long ago that the value was dropped. Everything
+	// else stays until it is purged.
 	reaped bool
 }
 

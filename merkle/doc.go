@@ -1,14 +1,16 @@
 // Package merkle finds what differs between two nodes' sets of entries, and
 // repairs it in both directions, for a few dozen bytes a difference.
 //
-// It has two halves. Tree keeps a digest for every range of a keyed hash of the
+// It has two halves. A Stripe keeps digests for the ranges of a keyed hash of the
 // keys; one write changes it in constant time. Round is the dialogue of two
 // nodes whose root digests differ: a pure machine that eats and makes frames.
 //
 // It is not: a store (Source is the store, as a round sees it), a transport, or
-// a judge of which of two entries wins: that is Source.Apply. It knows nothing
-// of deletes; a tombstone is an entry like any other. It reads no clock, draws
-// no random number and starts no goroutine; the salt of a round is given to it.
+// a judge of which of two entries wins: that is Source.Apply. Nor does it know of
+// deletes. Where the peer lacks an entry for certain, Source.Surplus says whether it
+// is to be sent or has been let go; why, and what goes around a dialogue for it, is
+// for others (internal/replica). It reads no clock, draws no random number and
+// starts no goroutine; the salt of a round is given to it.
 //
 // # Digests
 //
@@ -19,13 +21,15 @@
 // nibbles; it has sixteen children. See Hasher for what is hashed, and Seal for
 // what may be shown to clients.
 //
-// # The tree
+// # The digests in memory
 //
-// A Tree is sixteen-way and splits a range only while it holds more than 64
-// entries, so that it costs about 21 bytes an entry. How it is split never
-// shows: the children of a leaf, and theirs, are computed when they are asked
-// for. It is safe for concurrent use: 256 stripes, a lock each, and Root holds
-// all of them at once, so that it is the digest of a set that existed.
+// A Stripe is the ranges below one of the 256 ranges of depth 2, down to a depth at
+// which a range holds some dozen entries: arrays of sums, under two bytes an entry.
+// It holds no entry. What lies below it the source computes from its entries when
+// it is asked, so the depth never shows. A Stripe is not safe for concurrent use;
+// the engine has one in each of its shards. Tree is the same digests with the
+// entries in them, safe for concurrent use, at about 21 bytes an entry: the source
+// of this package's tests, and of nothing else.
 //
 // # The dialogue
 //

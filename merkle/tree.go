@@ -18,7 +18,8 @@ const (
 )
 
 // Tree is the digest of every range of a set of entries E, each a cheap,
-// comparable handle such as a pointer to something immutable. It is a radix
+// comparable handle such as a pointer to something immutable. The tests of this
+// package have their entries in one; the engine has Stripes. It is a radix
 // tree over positions, sixteen ways, in which a range is split only while it
 // holds many entries; its shape never shows, because what lies below a leaf is
 // computed from the leaf's entries.

@@ -1,12 +1,19 @@
-// Package replica decides which peer gets which write, when a Merkle round
-// starts, who is behind, and when the node may serve. It is a machine: every
-// call carries the time, everything to be done comes back in [Effects], and it
-// opens no stream, starts no goroutine and reads no clock. The codecs of what
-// it sends stand beside it: [PushFrame] and [AckFrame] for pushes, [Payload]
-// for what rides on the membership's probes.
+// Package replica is what replication decides, says and takes in, without I/O, a
+// clock or a goroutine of its own:
 //
-// It is not the place for the merge rule (engine), for the dialogue of a round
-// (merkle), or for who is alive (membership): it is told PeerUp and PeerDown.
+//   - [Machine] decides which peer gets which write, when a round starts, who is
+//     behind, and when the node may serve. Every call carries the time, and what is
+//     to be done comes back in [Effects].
+//   - [Session] is one side of a round: what both sides have seen, their dead
+//     entries, and the dialogue about ranges between.
+//   - [Horizon] knows who counts, and lets dead entries go once all of these are
+//     past them.
+//   - [PushFrame], [AckFrame] and [Payload], which rides on the membership's
+//     probes, are what goes over the wire.
+//
+// It is not the place for the merge rule (engine), for what is to be concluded from
+// what was seen (internal/causal), for the dialogue (merkle), or for who is alive
+// (membership): Machine and Horizon are told.
 //
 // # Pushes
 //
@@ -15,7 +22,7 @@
 //	        Write                       Write (gathered, bounded)
 //	idle ──────────► push in flight ◄──────────┐
 //	  ▲                 │      │  └────────────┘
-//	  │ acknowledged,   │      │ failed, or the queue overflowed:
+//	  │ acknowledged,   │      │ failed, held, or the queue overflowed:
 //	  │ queue empty     │      ▼ the queue is dropped, the peer is behind,
 //	  └─────────────────┘    a round is owed
 //
@@ -24,15 +31,25 @@
 // writer never waits. What a peer can hold up is bounded: Config.QueueBytes
 // queued, and one batch of Config.BatchBytes (or one larger entry) in flight.
 //
+// An entry goes with what it builds upon: the write that it replaced, its issuer's
+// write before it, and what its issuer hides. A receiver that has not seen all of
+// this waits a short while and then answers that it holds the entry, which counts
+// as a failure.
+//
 // # Rounds
 //
 // A round is owed to a peer that has just come up (join, heal), that missed a
 // push (failed or dropped), that was asked for by hand, whose last round did not
 // end in equal roots, or that has become ready while this node is not. Owed rounds start at once, one at a time; a failed
 // one is tried again with backoff and jitter. When nothing is owed, each
-// Config.SyncInterval a random peer is chosen among those whose last reported
-// root differed from ours. Equal roots prove equal contents, so a report of an
-// equal root settles what is owed, and an idle, converged cluster opens none.
+// Config.SyncInterval a random peer is chosen among those that by their last report
+// held something else than this node, or had written what it has not seen.
+//
+// A report of the same contents settles what is owed but for what a peer may lack
+// that has come up or missed a push. Equal contents do not show that it has our
+// deletes: there it must also have reported that it has seen our last write
+// ([Likeness]). Contents that may differ for the cut of expiry alone count as
+// different after three seconds. An idle, converged cluster opens no round.
 //
 // Of two nodes that meet, the younger starts the round at once; the elder waits
 // one interval and starts its own only if that round has not settled it. Else
@@ -43,7 +60,7 @@
 // A node alone by configuration is ready from the start. Any other becomes ready
 // after a settled round with a ready member (one that ended in equal roots, or
 // the third complete one in a row that did not, which happens while writes stream
-// in). Somebody has to be the first: when no known live member is ready, the
+// in; the node has not taken in then what the member has seen). Somebody has to be the first: when no known live member is ready, the
 // oldest of them all, once it has settled a round with each of the others, if
 // Config.Expect members are there, or, where none is expected, when the search of
 // one of them has come to an end (see internal/bootstrap): alone, if that found
@@ -53,5 +70,7 @@
 //
 // Each Push must be answered with exactly one PushDone and each RoundStart with
 // exactly one RoundDone, also when the peer went down meanwhile, within a
-// deadline of the shell's. A Machine is not safe for concurrent use.
+// deadline of the shell's. Horizon.SessionBegins and SessionEnds go around each
+// session on either side, and Horizon.Purge is called now and then. A Machine and a
+// Session are not safe for concurrent use, a Horizon is.
 package replica

@@ -16,24 +16,27 @@
 //
 // After every event, for the keys that it may have changed: a node holds the
 // greatest version that it was ever given, with the content that was written
-// under it, and serves exactly that. No version is given out twice, none is
-// refused, no message is malformed.
+// under it, and serves exactly that. It may hold less only where that version is
+// dead or a greater one was written somewhere, and never what a write that it knows
+// had seen. No version is given out twice, none is refused, no message is malformed.
 //
 // When a node begins a cluster by itself: discovery has answered it, and no more
 // members are expected.
 //
 // When a node leaves drained: every member that it believes alive has all that
-// it acknowledged.
+// it acknowledged, or has seen it.
 //
 // At the end, within a bounded time: one root, everybody ready and drained,
 // every member alive to everybody and no other. Then no round is opened while
 // nothing happens; each node holds, entry by entry, the greatest surviving
 // write of each key, lists the same, passes engine.Check, and has refused
-// nothing. A write survives if a node that was given it is still there.
+// nothing. A write survives if a node that was given it is still there. What was
+// deleted or has expired is gone, unless a failed member is waited for; where the
+// greatest write is dead, a lower one that it had not seen may live.
 //
 // What must be held is known without asking the engines: the harness notes what
 // clients were answered and what pushes and rounds handed over ([Report] counts
-// the rest). Planted bugs, behind build tags in engine, prove that the checks
+// the rest). What a write had seen, the engines are asked. Planted bugs, behind build tags in engine, prove that the checks
 // check.
 //
 // # What it is not
