@@ -22,7 +22,7 @@
 //	        Write                       Write (gathered, bounded)
 //	idle ──────────► push in flight ◄──────────┐
 //	  ▲                 │      │  └────────────┘
-//	  │ acknowledged,   │      │ failed, held, or the queue overflowed:
+//	  │ acknowledged,   │      │ failed, or the queue overflowed:
 //	  │ queue empty     │      ▼ the queue is dropped, the peer is behind,
 //	  └─────────────────┘    a round is owed
 //
@@ -33,8 +33,8 @@
 //
 // An entry goes with what it builds upon: the write that it replaced, its issuer's
 // write before it, and what its issuer hides. A receiver that has not seen all of
-// this waits a short while and then answers that it holds the entry, which counts
-// as a failure.
+// this waits a short while, then merges the entry as it does a round's and says so,
+// which counts as a failure.
 //
 // # Rounds
 //
