@@ -66,7 +66,8 @@
 //
 // An overwrite that needs the same size of slot changes the record in place.
 // Rekey takes over another cluster's key if that is older. Check recomputes all
-// of this from the entries; tests end with it.
+// of this from the entries; tests end with it. Scrub compares a range at a time,
+// values with checksums and digests with entries, while a node runs.
 //
 // # Concurrency and time
 //
