@@ -49,7 +49,7 @@
 // that has come up or missed a push. Equal contents do not show that it has our
 // deletes: there it must also have reported that it has seen our last write
 // ([Likeness]). Contents that may differ for the cut of expiry alone count as
-// different after three seconds. An idle, converged cluster opens no round.
+// different after three reports in a row, over three seconds. An idle, converged cluster opens no round.
 //
 // Of two nodes that meet, the younger starts the round at once; the elder waits
 // one interval and starts its own only if that round has not settled it. Else
@@ -70,7 +70,7 @@
 //
 // Each Push must be answered with exactly one PushDone and each RoundStart with
 // exactly one RoundDone, also when the peer went down meanwhile, within a
-// deadline of the shell's. Horizon.SessionBegins and SessionEnds go around each
-// session on either side, and Horizon.Purge is called now and then. A Machine and a
+// deadline of the shell's. Horizon.SessionBegins and the function that it returns go
+// around each session on either side, and Horizon.Purge is called now and then. A Machine and a
 // Session are not safe for concurrent use, a Horizon is.
 package replica
