@@ -3,7 +3,6 @@ package gokv
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -58,9 +57,7 @@ func (p *pusher) run() {
 		case push := <-p.next:
 			err := p.push(push)
 			if err != nil {
-				if !errors.Is(err, errHeld) {
-					p.hangUp()
-				}
+				p.hangUp()
 				if p.ctx.Err() == nil {
 					p.r.node.metrics.pushDropped.Add(float64(len(push.Entries)))
 					p.r.node.log.Debug("push failed", "peer", p.name, "entries", len(push.Entries), "error", err)
@@ -111,13 +108,10 @@ func (p *pusher) push(push replica.Push) error {
 		p.r.node.warnRefused("a peer refused entries that this node pushed", p.name, int(ack.Refused))
 	}
 	if ack.Held > 0 {
-		return fmt.Errorf("%s lacks what %d of %d entries build upon: %w", p.name, ack.Held, len(push.Entries), errHeld)
+		p.r.step(func(now time.Time) { p.r.machine.PushUnseen(now, p.instance, &p.r.out) })
 	}
 	return nil
 }
-
-// errHeld is a push that the peer could not take in, over a stream that is sound.
-var errHeld = errors.New("held")
 
 func (p *pusher) dial() error {
 	p.r.mu.Lock()

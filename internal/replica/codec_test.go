@@ -132,7 +132,7 @@ func TestMoreDepartedInstancesThanFitGoByTurns(t *testing.T) {
 	}
 	var heard causal.Seen
 	for range 200 {
-		p.Clock++
+		p.turn++
 		b := p.AppendTo(nil)
 		require.LessOrEqual(t, len(b), MaxPayload)
 		got, err := ParsePayload(b)

@@ -55,6 +55,16 @@ func (m *Machine) PushDone(now time.Time, instance, seq uint64, failed bool, out
 	m.advance(now, out)
 }
 
+// PushUnseen says that of a push some entries were merged by the peer without what
+// they build upon: a round is owed, at the pace of rounds for what differs, since
+// pushes go on and nothing of them is lost. PushDone is still to come.
+func (m *Machine) PushUnseen(now time.Time, instance uint64, out *Effects) {
+	if p := m.find(instance); p != nil && p.up {
+		m.differ(now, p)
+	}
+	m.advance(now, out)
+}
+
 func (m *Machine) send(p *peer, entries []*engine.Entry, out *Effects) {
 	m.seq++
 	p.inflight, p.sending = m.seq, true

@@ -53,7 +53,10 @@ func (l *link) onAck(b []byte) {
 	l.deadline.Stop()
 	l.seq = 0
 	l.n.observe(ack.Clock)
-	l.done(ack.Seq, ack.Held > 0)
+	if ack.Held > 0 {
+		l.n.replicate(func(now time.Time, out *replica.Effects) { l.n.replica.PushUnseen(now, l.peer, out) })
+	}
+	l.done(ack.Seq, false)
 }
 
 // fail gives the stream up, and the push in flight with it.
