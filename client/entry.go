@@ -49,11 +49,13 @@ func ParseVersion(s string) (v Version, err error) {
 	return v, nil
 }
 
-// Member, Status and SyncResult are what Members, Status and Sync tell.
+// Member, Status and SyncResult are what Members, Status and Sync tell; HeldUp
+// is for whom dead entries wait.
 type (
 	Member     = wire.MemberInfo
 	Status     = wire.StatusInfo
 	SyncResult = wire.SyncInfo
+	HeldUp     = wire.HeldUpInfo
 )
 
 func unixMilli(ms int64) time.Time {

@@ -35,6 +35,22 @@ type StatusInfo struct {
 	LagSeconds     float64 `cbor:"lag_seconds" json:"lag_seconds"`
 	UptimeSeconds  float64 `cbor:"uptime_seconds" json:"uptime_seconds"`
 	Clock          uint64  `cbor:"clock" json:"clock,string"`
+	// HeldUp is for whom dead entries wait; empty where none does.
+	HeldUp []HeldUpInfo `cbor:"held_up,omitempty" json:"held_up,omitempty"`
+}
+
+// HeldUpInfo is a member that keeps dead entries from being purged.
+type HeldUpInfo struct {
+	Name     string `cbor:"name" json:"name"` // empty: not known any more
+	Instance uint64 `cbor:"instance" json:"instance,string"`
+	Dead     bool   `cbor:"dead" json:"dead"` // believed so
+	// Earlier says that another instance bears the name by now.
+	Earlier bool `cbor:"earlier" json:"earlier"`
+	// Reported says that it has told how far it has seen everything, and
+	// BehindSeconds how long ago that is.
+	Reported      bool    `cbor:"reported" json:"reported"`
+	BehindSeconds float64 `cbor:"behind_seconds" json:"behind_seconds"`
+	Waiting       uint64  `cbor:"waiting" json:"waiting,string"` // dead entries
 }
 
 // SyncInfo is what one round of a sync did.

@@ -199,6 +199,12 @@ func responseVectors(t *testing.T) []responseVector {
 		Entries: 3, Tombstones: 2, EntryBytes: 1000, RootDigest: "000102030405060708090a0b0c0d0e0f",
 		RoundsEqual: 1, RoundsRepaired: 2, RoundsFailed: 3, LagSeconds: 0.25, UptimeSeconds: 10, Clock: clock,
 	}
+	heldUp := status
+	heldUp.HeldUp = []HeldUpInfo{
+		{Name: "b", Instance: 2, Dead: true, Reported: true, BehindSeconds: 90.5, Waiting: 2},
+		{Name: "a:7946", Instance: 3, Dead: true, Earlier: true, Waiting: 1},
+		{Instance: 4, Dead: true, Waiting: 1},
+	}
 	syncs := []SyncInfo{
 		{Peer: "b", Result: "repaired", BytesSent: 100, BytesReceived: 200, EntriesSent: 1, EntriesReceived: 2, DurationSeconds: 0.5},
 		{Peer: "c", Result: "failed", Error: "connection lost"},
@@ -231,6 +237,7 @@ func responseVectors(t *testing.T) []responseVector {
 		base("status", func(v *responseVector) { b, err := EncodeInfo(status); info(v, b, err, status) }),
 		base("sync", func(v *responseVector) { b, err := EncodeInfo(syncs); info(v, b, err, syncs) }),
 		base("extension", func(v *responseVector) { v.Ext = octets{9} }),
+		base("status: purging is held up", func(v *responseVector) { b, err := EncodeInfo(heldUp); info(v, b, err, heldUp) }),
 	}
 }
 

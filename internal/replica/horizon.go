@@ -151,6 +151,7 @@ type Holding struct {
 	Instance uint64
 	Least    uint64
 	Failed   bool
+	Heard    bool // it has reported something
 }
 
 // HeldUp lists the members that count by how far they have seen everything, the
@@ -160,7 +161,7 @@ func (h *Horizon) HeldUp() []Holding {
 	defer h.mu.Unlock()
 	all := make([]Holding, 0, len(h.members))
 	for id, m := range h.members {
-		all = append(all, Holding{Instance: id, Least: m.report.Least, Failed: !m.failed.IsZero()})
+		all = append(all, Holding{Instance: id, Least: m.report.Least, Failed: !m.failed.IsZero(), Heard: m.heard})
 	}
 	slices.SortFunc(all, func(a, b Holding) int {
 		return cmp.Or(cmp.Compare(a.Least, b.Least), cmp.Compare(a.Instance, b.Instance))
