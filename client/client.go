@@ -106,10 +106,26 @@ func (c *Client) Sync(ctx context.Context) ([]SyncResult, error) {
 	return info[[]SyncResult](ctx, c, wire.OpSync)
 }
 
+// Held tells what the node that answers holds of key, live or not. A node that
+// is not ready tells it too.
+func (c *Client) Held(ctx context.Context, key string) (Holding, error) {
+	return keyInfo[Holding](ctx, c, wire.OpHeld, key)
+}
+
+// Why tells what each member holds of key: first the node that answers, then the
+// others, which it asks. Members that it could not ask are listed with the reason.
+func (c *Client) Why(ctx context.Context, key string) ([]Holding, error) {
+	return keyInfo[[]Holding](ctx, c, wire.OpWhy, key)
+}
+
 func info[T wire.Info](ctx context.Context, c *Client, op wire.Op) (v T, err error) {
+	return keyInfo[T](ctx, c, op, "")
+}
+
+func keyInfo[T wire.Info](ctx context.Context, c *Client, op wire.Op, key string) (v T, err error) {
 	x := exchanges.Get().(*exchange)
 	defer x.release()
-	x.req = wire.Request{Op: op}
+	x.req = wire.Request{Op: op, Key: x.setKey(key)}
 	if err = c.do(ctx, x); err != nil {
 		return v, err
 	}
@@ -189,7 +205,8 @@ func (x *exchange) release() {
 // checkCall refuses at once what every node would.
 func checkCall(req *wire.Request) error {
 	switch req.Op {
-	case wire.OpGet, wire.OpPut, wire.OpExists, wire.OpDelete, wire.OpTouch, wire.OpPersist:
+	case wire.OpGet, wire.OpPut, wire.OpExists, wire.OpDelete, wire.OpTouch, wire.OpPersist,
+		wire.OpHeld, wire.OpWhy:
 		if len(req.Key) == 0 {
 			return invalid("key is empty")
 		}

@@ -50,12 +50,13 @@ func ParseVersion(s string) (v Version, err error) {
 }
 
 // Member, Status and SyncResult are what Members, Status and Sync tell; HeldUp
-// is for whom dead entries wait.
+// is for whom dead entries wait, Holding what a member holds of a key.
 type (
 	Member     = wire.MemberInfo
 	Status     = wire.StatusInfo
 	SyncResult = wire.SyncInfo
 	HeldUp     = wire.HeldUpInfo
+	Holding    = wire.HoldingInfo
 )
 
 func unixMilli(ms int64) time.Time {

@@ -65,9 +65,26 @@ type SyncInfo struct {
 	DurationSeconds float64 `cbor:"duration_seconds" json:"duration_seconds"`
 }
 
+// HoldingInfo is what a member holds of a key.
+type HoldingInfo struct {
+	Member string `cbor:"member" json:"member"`
+	// Error says why the member could not be asked; the rest is empty then.
+	Error string `cbor:"error,omitempty" json:"error,omitempty"`
+	// State is live, expired, deleted, or unknown, where the rest is empty too.
+	State   string `cbor:"state" json:"state"`
+	Version string `cbor:"version,omitempty" json:"version,omitempty"` // hex
+	// Instance issued the version, at Written by its own clock, in ms since 1970.
+	// Writer is the member that the instance is or was; empty: not known.
+	Instance  uint64 `cbor:"instance" json:"instance,string"`
+	Writer    string `cbor:"writer,omitempty" json:"writer,omitempty"`
+	Written   int64  `cbor:"written" json:"written,string"`
+	ExpiresAt int64  `cbor:"expires_at" json:"expires_at,string"` // ms since 1970; 0: never
+	Size      uint64 `cbor:"size" json:"size,string"`             // of the value, bytes
+}
+
 // Info is what Response.Body may hold.
 type Info interface {
-	[]MemberInfo | StatusInfo | []SyncInfo
+	[]MemberInfo | StatusInfo | []SyncInfo | HoldingInfo | []HoldingInfo
 }
 
 // Bounds of a body: a cluster has tens of members, so thousands are an attack.

@@ -20,6 +20,8 @@ const (
 	OpPing    Op = 11
 	OpWatch   Op = 12
 	OpBatch   Op = 13
+	OpHeld    Op = 32
+	OpWhy     Op = 33
 )
 
 // Kinds of frames that are not requests.
@@ -53,6 +55,8 @@ var ops = [...]opSpec{
 	OpStatus:  {name: "status"},
 	OpSync:    {name: "sync"},
 	OpPing:    {name: "ping"},
+	OpHeld:    {name: "held", key: true},
+	OpWhy:     {name: "why", key: true},
 }
 
 // Ops lists the operations of this version, in the order of their numbers.

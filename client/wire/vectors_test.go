@@ -176,6 +176,8 @@ func requestVectors() []requestVector {
 		base("status", "status"),
 		base("sync", "sync"),
 		base("ping", "ping"),
+		key("held", "held"),
+		key("why", "why"),
 	}
 }
 
@@ -209,6 +211,11 @@ func responseVectors(t *testing.T) []responseVector {
 		{Peer: "b", Result: "repaired", BytesSent: 100, BytesReceived: 200, EntriesSent: 1, EntriesReceived: 2, DurationSeconds: 0.5},
 		{Peer: "c", Result: "failed", Error: "connection lost"},
 	}
+	holding := HoldingInfo{
+		Member: "a:7946", State: "expired", Version: "018bcfe568000007deadbeef00000001", Instance: 0xdeadbeef00000001,
+		Writer: "b", Written: 1_700_000_000_000, ExpiresAt: 1_700_000_060_000, Size: 5,
+	}
+	holdings := []HoldingInfo{holding, {Member: "b", State: "unknown"}, {Member: "c", Error: "believed dead"}}
 	return []responseVector{
 		base("get: found", func(v *responseVector) { v.Version, v.Value = testVersion[:], value("value") }),
 		base("get: found, empty, expires", func(v *responseVector) {
@@ -238,6 +245,8 @@ func responseVectors(t *testing.T) []responseVector {
 		base("sync", func(v *responseVector) { b, err := EncodeInfo(syncs); info(v, b, err, syncs) }),
 		base("extension", func(v *responseVector) { v.Ext = octets{9} }),
 		base("status: purging is held up", func(v *responseVector) { b, err := EncodeInfo(heldUp); info(v, b, err, heldUp) }),
+		base("held", func(v *responseVector) { b, err := EncodeInfo(holding); info(v, b, err, holding) }),
+		base("why", func(v *responseVector) { b, err := EncodeInfo(holdings); info(v, b, err, holdings) }),
 	}
 }
 

@@ -110,7 +110,7 @@ func heldUp(h client.HeldUp) string {
 	name, state, behind := visible(h.Name), "", "has reported nothing yet"
 	switch {
 	case h.Name == "":
-		name = fmt.Sprintf("instance %016x", h.Instance)
+		name = "instance " + instance(h.Instance)
 	case h.Earlier:
 		name = "an earlier instance of " + name
 	}

@@ -32,6 +32,7 @@ const process = "gokv-process"
 //	exits STATUS ARGS [<FILE]  the command, which shall exit STATUS
 //	node NAME [join=NAME] [secret=FILE] [tls=DIR]
 //	                           start a node; $NAME is its client address
+//	leave NAME                 stop a node; the others know that it left
 //	fake NAME                  a node that answers put code/CODE with CODE
 //	certs DIR                  a CA and a certificate: ca.pem, cert.pem, key.pem
 //	noversion FILE NEW         FILE without its versions
@@ -57,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring, "certs": scriptCerts,
+			"leave": scriptLeave, "node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring, "certs": scriptCerts,
 			"gokv": scriptGokv, "exits": scriptExits,
 		},
 	})
@@ -116,6 +117,38 @@ func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 	if len(nodes) == 1 {
 		ts.Setenv("GOKV_ADDR", node.Addrs().Client)
 	}
+}
+
+func scriptLeave(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: leave NAME")
+	}
+	nodes := ts.Value(nodesKey{}).(map[string]*gokv.Node)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ts.Check(nodes[args[0]].Stop(ctx))
+	delete(nodes, args[0])
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !hasLeft(nodes, args[0]) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("the others do not hear that %s leaves", args[0])
+		}
+	}
+}
+
+// hasLeft says that every node knows that one has left.
+func hasLeft(nodes map[string]*gokv.Node, name string) bool {
+	for _, n := range nodes {
+		for _, m := range n.Members() {
+			if m.Name == name && m.State != "left" {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // settled says that every node is ready and knows all.
