@@ -14,11 +14,18 @@ import (
 //	held    │ 3 │ key, 1 to 4,096 bytes
 //	holding │ 4 │ state 1                                           unknown here
 //	        │ 4 │ state 1 │ version 16 │ expires 8 │ value's size 4  otherwise
+//	forget  │ 5 │ instance 8 │ name, 1 to 256 bytes
+//	forgot  │ 6 │ why not, up to 512 bytes; none: done
 const (
 	frameHeld    = 3
 	frameHolding = 4
+	frameForget  = 5
+	frameForgot  = 6
 
 	holdingSize = 1 + 1 + engine.VersionSize + 8 + 4
+	forgetFixed = 1 + 8
+	maxName     = 256
+	maxReason   = 512
 )
 
 // KeyState is what a node holds of a key, as an operator wants it told.
@@ -117,4 +124,40 @@ func ParseHolding(b []byte) (KeyHolding, error) {
 	h.ExpiresAt = int64(expires)
 	h.Size = binary.BigEndian.Uint32(b[2+engine.VersionSize+8:])
 	return h, nil
+}
+
+// ForgetFrame tells a node that a member will not return.
+type ForgetFrame struct {
+	Instance uint64 // the newest of the name; zero: only earlier ones are waited for
+	Name     string
+}
+
+// AppendTo appends the wire form.
+func (f ForgetFrame) AppendTo(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, frameForget), f.Instance)
+	return append(dst, f.Name...)
+}
+
+// ParseForget reads a ForgetFrame.
+func ParseForget(b []byte) (ForgetFrame, error) {
+	if len(b) <= forgetFixed || len(b) > forgetFixed+maxName || b[0] != frameForget {
+		return ForgetFrame{}, fmt.Errorf("forget: %d bytes: %w", len(b), ErrMalformed)
+	}
+	return ForgetFrame{Instance: binary.BigEndian.Uint64(b[1:]), Name: string(b[forgetFixed:])}, nil
+}
+
+// ForgotFrame answers a ForgetFrame.
+type ForgotFrame struct{ Reason string } // why not; empty: done
+
+// AppendTo appends the wire form. A reason that is too long is cut.
+func (f ForgotFrame) AppendTo(dst []byte) []byte {
+	return append(append(dst, frameForgot), f.Reason[:min(len(f.Reason), maxReason)]...)
+}
+
+// ParseForgot reads a ForgotFrame.
+func ParseForgot(b []byte) (ForgotFrame, error) {
+	if len(b) < 1 || len(b) > 1+maxReason || b[0] != frameForgot {
+		return ForgotFrame{}, fmt.Errorf("forgot: %d bytes: %w", len(b), ErrMalformed)
+	}
+	return ForgotFrame{Reason: string(b[1:])}, nil
 }

@@ -99,6 +99,36 @@ func TestTheQuestionForAKeyAndItsAnswerHaveTheirBytes(t *testing.T) {
 	}
 }
 
+func TestTheWordThatAMemberWillNotReturnHasItsBytes(t *testing.T) {
+	const forgetHex, forgotHex = "05" + "000000000000000b" + "62", "06" + "6e6f"
+	require.Equal(t, forgetHex, hex.EncodeToString(ForgetFrame{Instance: 11, Name: "b"}.AppendTo(nil)))
+	forget, err := ParseForget(unhex(forgetHex))
+	require.NoError(t, err)
+	require.Equal(t, ForgetFrame{Instance: 11, Name: "b"}, forget)
+	for n := range len(forgetHex) / 2 {
+		_, err := ParseForget(unhex(forgetHex)[:n])
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+	for _, b := range [][]byte{ForgetFrame{Name: strings.Repeat("n", maxName+1)}.AppendTo(nil), append([]byte{frameHeld}, unhex(forgetHex)[1:]...)} {
+		_, err := ParseForget(b)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+
+	require.Equal(t, forgotHex, hex.EncodeToString(ForgotFrame{Reason: "no"}.AppendTo(nil)))
+	for _, f := range []ForgotFrame{{}, {Reason: "no"}} {
+		got, err := ParseForgot(f.AppendTo(nil))
+		require.NoError(t, err)
+		require.Equal(t, f, got)
+	}
+	cut, err := ParseForgot(ForgotFrame{Reason: strings.Repeat("r", maxReason+1)}.AppendTo(nil))
+	require.NoError(t, err)
+	require.Len(t, cut.Reason, maxReason)
+	for _, b := range [][]byte{nil, {frameForget}, append([]byte{frameForgot}, make([]byte, maxReason+1)...)} {
+		_, err := ParseForgot(b)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+}
+
 func TestAKeysStateIsToldApart(t *testing.T) {
 	e := engine.New(engine.Config{Instance: 1})
 	const now = 1_000_000
@@ -290,5 +320,22 @@ func FuzzParseHeld(f *testing.F) {
 			return
 		}
 		require.Equal(t, b, h.AppendTo(nil))
+	})
+}
+
+func FuzzParseForget(f *testing.F) {
+	f.Add(ForgetFrame{Instance: 11, Name: "b"}.AppendTo(nil))
+	f.Add(ForgotFrame{Reason: "no"}.AppendTo(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, err := ParseForget(b); err == nil {
+			require.Equal(t, b, got.AppendTo(nil))
+		} else {
+			require.ErrorIs(t, err, ErrMalformed)
+		}
+		if got, err := ParseForgot(b); err == nil {
+			require.Equal(t, b, got.AppendTo(nil))
+		} else {
+			require.ErrorIs(t, err, ErrMalformed)
+		}
 	})
 }

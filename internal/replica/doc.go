@@ -3,8 +3,8 @@
 // call carries the time, everything to be done comes back in [Effects], and it
 // opens no stream, starts no goroutine and reads no clock. The codecs of what
 // it sends stand beside it: [PushFrame] and [AckFrame] for pushes, [Payload]
-// for what rides on the membership's probes, [HeldFrame] and [KeyHolding] for
-// what an operator asks of all nodes.
+// for what rides on the membership's probes, [HeldFrame] and [KeyHolding],
+// [ForgetFrame] and [ForgotFrame] for what an operator asks of all nodes.
 //
 // It is not the place for the merge rule (engine), for the dialogue of a round
 // (merkle), or for who is alive (membership): it is told PeerUp and PeerDown.

@@ -62,12 +62,25 @@ func (h *Horizon) Failed(now time.Time, instance uint64) {
 	}
 }
 
-// Left says that a member counts no longer: it has left, or somebody said that
-// it will not return.
+// Left says that a member counts no longer: it has left.
 func (h *Horizon) Left(instance uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.members, instance)
+}
+
+// Forget is Left for a member of which somebody says that it will not return. One
+// that is not believed dead counts on, whatever is said: to purge without it
+// while it writes would be to purge what it has not seen.
+func (h *Horizon) Forget(instance uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.members[instance]
+	if m == nil || m.failed.IsZero() {
+		return false
+	}
+	delete(h.members, instance)
+	return true
 }
 
 // Heard takes in what a member has reported. What it said before of departed
