@@ -48,6 +48,8 @@ func (h peerHandler) HandleStream(ctx context.Context, from transport.Peer, kind
 		err = h.node.servePing(s)
 	case streamHeld:
 		err = h.node.answer(s, h.node.answerHeld)
+	case streamForget:
+		err = h.node.answer(s, h.node.answerForget)
 	default:
 		s.Abort()
 		err = fmt.Errorf("unknown kind of stream %d", kind)

@@ -149,6 +149,12 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 		return encodeKeyInfo(req, resp, s.node.held)
 	case wire.OpWhy:
 		return encodeKeyInfo(req, resp, func(key string) []wire.HoldingInfo { return s.node.why(ctx, key) })
+	case wire.OpForget:
+		infos, err := s.node.forget(ctx, string(req.Key))
+		if err != nil {
+			return err
+		}
+		return encodeBody(resp, infos)
 	}
 	return refusal{wire.CodeUnsupported, fmt.Sprintf("operation %d is not known here", req.Op)}
 }

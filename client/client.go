@@ -118,6 +118,18 @@ func (c *Client) Why(ctx context.Context, key string) ([]Holding, error) {
 	return keyInfo[[]Holding](ctx, c, wire.OpWhy, key)
 }
 
+// Forget says that the named member, which is dead or has left, will not return,
+// so that no member waits for it any more before it forgets what was deleted. The
+// node that answers tells the others; the result says of each live member, the
+// node first, whether it knows by now. ErrConditionFailed where the member is
+// alive or suspect, ErrInvalid where there is none of that name.
+func (c *Client) Forget(ctx context.Context, name string) ([]Forgotten, error) {
+	if name == "" {
+		return nil, fail(&wire.Request{Op: wire.OpForget}, invalid("name is empty"))
+	}
+	return keyInfo[[]Forgotten](ctx, c, wire.OpForget, name)
+}
+
 func info[T wire.Info](ctx context.Context, c *Client, op wire.Op) (v T, err error) {
 	return keyInfo[T](ctx, c, op, "")
 }

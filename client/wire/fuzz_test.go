@@ -66,6 +66,7 @@ func FuzzInfo(f *testing.F) {
 		roundTrip[[]SyncInfo](t, body)
 		roundTrip[HoldingInfo](t, body)
 		roundTrip[[]HoldingInfo](t, body)
+		roundTrip[[]ForgottenInfo](t, body)
 	})
 }
 

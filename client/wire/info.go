@@ -82,9 +82,16 @@ type HoldingInfo struct {
 	Size      uint64 `cbor:"size" json:"size,string"`             // of the value, bytes
 }
 
+// ForgottenInfo says of a member whether it has taken in that another one will
+// not return.
+type ForgottenInfo struct {
+	Member string `cbor:"member" json:"member"`
+	Error  string `cbor:"error,omitempty" json:"error,omitempty"` // why not
+}
+
 // Info is what Response.Body may hold.
 type Info interface {
-	[]MemberInfo | StatusInfo | []SyncInfo | HoldingInfo | []HoldingInfo
+	[]MemberInfo | StatusInfo | []SyncInfo | HoldingInfo | []HoldingInfo | []ForgottenInfo
 }
 
 // Bounds of a body: a cluster has tens of members, so thousands are an attack.

@@ -22,6 +22,7 @@ const (
 	OpBatch   Op = 13
 	OpHeld    Op = 32
 	OpWhy     Op = 33
+	OpForget  Op = 34
 )
 
 // Kinds of frames that are not requests.
@@ -57,6 +58,7 @@ var ops = [...]opSpec{
 	OpPing:    {name: "ping"},
 	OpHeld:    {name: "held", key: true},
 	OpWhy:     {name: "why", key: true},
+	OpForget:  {name: "forget", key: true}, // a member's name
 }
 
 // Ops lists the operations of this version, in the order of their numbers.

@@ -178,6 +178,7 @@ func requestVectors() []requestVector {
 		base("ping", "ping"),
 		key("held", "held"),
 		key("why", "why"),
+		with(base("forget", "forget"), func(v *requestVector) { v.Key = octets("c") }),
 	}
 }
 
@@ -216,6 +217,7 @@ func responseVectors(t *testing.T) []responseVector {
 		Writer: "b", Written: 1_700_000_000_000, ExpiresAt: 1_700_000_060_000, Size: 5,
 	}
 	holdings := []HoldingInfo{holding, {Member: "b", State: "unknown"}, {Member: "c", Error: "believed dead"}}
+	forgotten := []ForgottenInfo{{Member: "a:7946"}, {Member: "b", Error: "connection lost"}}
 	return []responseVector{
 		base("get: found", func(v *responseVector) { v.Version, v.Value = testVersion[:], value("value") }),
 		base("get: found, empty, expires", func(v *responseVector) {
@@ -247,6 +249,7 @@ func responseVectors(t *testing.T) []responseVector {
 		base("status: purging is held up", func(v *responseVector) { b, err := EncodeInfo(heldUp); info(v, b, err, heldUp) }),
 		base("held", func(v *responseVector) { b, err := EncodeInfo(holding); info(v, b, err, holding) }),
 		base("why", func(v *responseVector) { b, err := EncodeInfo(holdings); info(v, b, err, holdings) }),
+		base("forget", func(v *responseVector) { b, err := EncodeInfo(forgotten); info(v, b, err, forgotten) }),
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,4 +42,29 @@ func TestStatusSaysForWhomDeadEntriesWait(t *testing.T) {
 	for _, format := range []string{formatTable, formatJSON} {
 		require.NotRegexp(t, "held.up", printed(t, format, func(a *app) error { return a.printStatus(status) }))
 	}
+}
+
+func TestForgetSaysWhoCouldNotBeTold(t *testing.T) {
+	told := []client.Forgotten{{Member: "a"}, {Member: "b", Error: "no answer"}}
+	var b bytes.Buffer
+	err := (&app{stdout: &b, format: formatTable}).printForgotten("c", told)
+	require.EqualError(t, err, `forget "c": not told: b: no answer: unavailable`)
+	require.Equal(t, 3, (&app{stderr: io.Discard}).finish(err))
+	require.Regexp(t, `(?m)^b +no$`, b.String())
+	b.Reset()
+	require.Error(t, (&app{stdout: &b, format: formatJSON}).printForgotten("c", told))
+	require.JSONEq(t, `[{"member":"a"},{"member":"b","error":"no answer"}]`, b.String())
+}
+
+func TestWhyShowsWhoCouldNotBeAsked(t *testing.T) {
+	holdings := []client.Holding{{Member: "a", State: "deleted", Version: "00ff", Instance: 5}, {Member: "b", Error: "believed dead"}}
+	table := printed(t, formatTable, func(a *app) error { return a.printWhy(holdings) })
+	require.Regexp(t, `(?m)^a +deleted +0 B +1970-01-01T00:00:00.000Z +0000000000000005 +- +00ff$`, table)
+	require.Regexp(t, `(?m)^b +not asked: believed dead$`, table)
+	require.JSONEq(t, `[{"member":"a","state":"deleted","size":"0","version":"00ff","instance":"0000000000000005",
+		"written_at":"1970-01-01T00:00:00.000Z"},{"member":"b","error":"believed dead"}]`,
+		printed(t, formatJSON, func(a *app) error { return a.printWhy(holdings) }))
+
+	err := (&app{stdout: io.Discard, format: formatTable}).printWhy([]client.Holding{{Member: "a", State: "unknown"}, {Member: "b", Error: "x"}})
+	require.Equal(t, 1, (&app{stderr: io.Discard}).finish(err))
 }

@@ -11,7 +11,7 @@
 //   - transfer.go, importer.go, ndjson.go: import and export; many puts at a time;
 //     a line of NDJSON and back
 //   - cluster.go: members, status, sync
-//   - why.go: why
+//   - why.go, forget.go: why; forget
 //   - secret.go: secret new, version, completion
 //   - stdin.go, output.go: a stdin that an interrupt ends; the formats, JSON's shapes, terminals
 //   - demo.go and demo_*.go: the demonstration

@@ -153,7 +153,7 @@ timed out; 4 refused (not authorised, too large, overloaded, clock).`,
 		a.putCommand(), a.getCommand(), a.existsCommand(), a.deleteCommand(), a.touchCommand(), a.persistCommand(),
 		a.listCommand(), a.importCommand(), a.exportCommand(),
 		a.membersCommand(), a.statusCommand(), a.syncCommand(),
-		a.whyCommand(),
+		a.whyCommand(), a.forgetCommand(),
 		a.secretCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand(),
 	)
 	return root
