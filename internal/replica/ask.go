@@ -61,6 +61,9 @@ type KeyHolding struct {
 
 // HoldingOf looks a key up at the time now.
 func HoldingOf(e *engine.Engine, now int64, key string) KeyHolding {
+	if ent, size, err := e.Head(now, key); err == nil { // without its value
+		return KeyHolding{State: KeyLive, Version: ent.Version, ExpiresAt: ent.ExpiresAt, Size: uint32(size)}
+	}
 	ent, ok := e.Held(key, nil)
 	if !ok {
 		return KeyHolding{}
@@ -69,7 +72,7 @@ func HoldingOf(e *engine.Engine, now int64, key string) KeyHolding {
 	switch {
 	case ent.Kind == engine.KindTombstone:
 		h.State = KeyDeleted
-	case ent.LiveAt(now):
+	case ent.LiveAt(now): // written between the two looks
 		h.State = KeyLive
 	}
 	return h
