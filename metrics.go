@@ -151,7 +151,7 @@ func newMetrics(provider discovery.Provider) *metrics {
 	if provider != nil {
 		m.discovery.WithLabelValues(provider.ID())
 	}
-	for _, protocol := range []string{"membership", "push", "round"} {
+	for _, protocol := range []string{"membership", "push", "round", "inquiry"} {
 		m.badMessages.WithLabelValues(protocol)
 	}
 	return m

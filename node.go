@@ -38,6 +38,7 @@ type Node struct {
 	metrics *metrics
 	local   *client.Client
 	self    uint64 // instance ID
+	names   *names
 	// provider finds peers; nil where none is configured.
 	provider discovery.Provider
 
@@ -115,7 +116,7 @@ func NewNode(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Logger, self: binary.BigEndian.Uint64(ids[:8]) | 1, provider: provider, metrics: newMetrics(provider),
 		wired: make(chan struct{}), fatal: make(chan error, 1), badLog: rate.NewLimiter(rate.Every(10*time.Second), 3),
 		odd: rate.NewLimiter(rate.Every(30*time.Second), 2), joins: rate.NewLimiter(rate.Every(10*time.Second), 3),
-		taken: rate.NewLimiter(rate.Every(10*time.Second), 3),
+		taken: rate.NewLimiter(rate.Every(10*time.Second), 3), names: newNames(),
 	}
 	if n.cfg.Seed == 0 {
 		n.cfg.Seed = binary.BigEndian.Uint64(ids[8:16])
@@ -190,6 +191,7 @@ func (n *Node) start(ctx context.Context) error {
 	if n.name = n.cfg.Name; n.name == "" {
 		n.name = defaultName(n.addrs.Peer)
 	}
+	n.names.note(n.self, n.name)
 	hello := auth.Hello{Cluster: n.cfg.Cluster, Instance: n.self, Name: n.name, Addr: n.advertise}
 	wall := n.nowMS()
 

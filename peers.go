@@ -46,6 +46,10 @@ func (h peerHandler) HandleStream(ctx context.Context, from transport.Peer, kind
 		h.node.serveRound(ctx, from, s)
 	case streamPing:
 		err = h.node.servePing(s)
+	case streamHeld:
+		err = h.node.answer(s, h.node.answerHeld)
+	case streamForget:
+		err = h.node.answer(s, h.node.answerForget)
 	default:
 		s.Abort()
 		err = fmt.Errorf("unknown kind of stream %d", kind)
@@ -91,15 +95,26 @@ func (n *Node) servePushPull(ctx context.Context, from transport.Peer, s transpo
 
 // servePing says who is here.
 func (n *Node) servePing(s transport.Stream) error {
+	return n.answer(s, func([]byte) ([]byte, error) { return binary.BigEndian.AppendUint64(nil, n.self), nil })
+}
+
+// answer serves a stream of one question, a frame, and one answer.
+func (n *Node) answer(s transport.Stream, reply func(question []byte) ([]byte, error)) error {
 	if err := s.SetDeadline(time.Now().Add(progressTimeout)); err != nil {
 		return err
 	}
-	if _, err := readFrame(bufio.NewReader(s), nil); err != nil {
+	question, err := readFrame(bufio.NewReader(s), nil)
+	if err != nil {
+		s.Abort()
+		return err
+	}
+	b, err := reply(question)
+	if err != nil {
 		s.Abort()
 		return err
 	}
 	writer := bufio.NewWriter(s)
-	if err := errors.Join(writeFrame(writer, binary.BigEndian.AppendUint64(nil, n.self)), writer.Flush()); err != nil {
+	if err := errors.Join(writeFrame(writer, b), writer.Flush()); err != nil {
 		s.Abort()
 		return err
 	}

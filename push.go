@@ -18,6 +18,8 @@ const (
 	streamPush     byte = 2 // pushes and their acknowledgements, in turn
 	streamRound    byte = 3 // one anti-entropy round
 	streamPing     byte = 4 // who is there: an empty frame, answered with the instance
+	streamHeld     byte = 5 // what is held of a key: one question, one answer
+	streamForget   byte = 6 // a member will not return: one frame, one answer
 )
 
 // progressTimeout is how long a peer may take over one frame of a push or a

@@ -156,6 +156,7 @@ func (r *replication) write(e engine.Entry) {
 
 // peerUp and peerDown follow the membership.
 func (r *replication) peerUp(m membership.Member) {
+	r.node.names.note(m.Instance, m.Name)
 	r.horizon.Alive(m.Instance)
 	r.step(func(now time.Time) {
 		if p := r.peers[m.Instance]; p == nil {

@@ -47,7 +47,8 @@ type server struct{ node *Node }
 // lock; the others get a goroutine of their own.
 func (s server) HandleImmediate(ctx context.Context, req *wire.Request, resp *wire.Response) bool {
 	switch req.Op {
-	case wire.OpGet, wire.OpExists, wire.OpPut, wire.OpDelete, wire.OpTouch, wire.OpPersist, wire.OpPing:
+	case wire.OpGet, wire.OpExists, wire.OpPut, wire.OpDelete, wire.OpTouch, wire.OpPersist, wire.OpPing,
+		wire.OpHeld:
 		s.Handle(ctx, req, resp)
 		return true
 	}
@@ -92,7 +93,7 @@ func refuse(resp *wire.Response, err error) {
 // session has seen.
 func (s server) admit(req *wire.Request) error {
 	switch req.Op {
-	case wire.OpPing, wire.OpMembers, wire.OpStatus:
+	case wire.OpPing, wire.OpMembers, wire.OpStatus, wire.OpHeld, wire.OpWhy:
 	default:
 		if err := s.node.admits(); err != nil {
 			return err
@@ -144,6 +145,16 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 		return encodeBody(resp, infos)
 	case wire.OpPing:
 		return nil
+	case wire.OpHeld:
+		return encodeKeyInfo(req, resp, s.node.held)
+	case wire.OpWhy:
+		return encodeKeyInfo(req, resp, func(key string) []wire.HoldingInfo { return s.node.why(ctx, key) })
+	case wire.OpForget:
+		infos, err := s.node.forget(ctx, string(req.Key))
+		if err != nil {
+			return err
+		}
+		return encodeBody(resp, infos)
 	}
 	return refusal{wire.CodeUnsupported, fmt.Sprintf("operation %d is not known here", req.Op)}
 }
@@ -232,4 +243,12 @@ func encodeBody[T wire.Info](resp *wire.Response, v T) error {
 	}
 	resp.Body = b
 	return nil
+}
+
+// encodeKeyInfo answers with what is told of the request's key.
+func encodeKeyInfo[T wire.Info](req *wire.Request, resp *wire.Response, tell func(key string) T) error {
+	if err := engine.CheckKey(string(req.Key)); err != nil {
+		return err
+	}
+	return encodeBody(resp, tell(string(req.Key)))
 }

@@ -27,6 +27,7 @@ func (n *Node) Status() wire.StatusInfo {
 	if n.isWired() {
 		info.Name = n.name
 		info.UptimeSeconds = time.Since(n.started).Seconds()
+		info.HeldUp = n.heldUp()
 	}
 	return info
 }

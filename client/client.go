@@ -106,10 +106,38 @@ func (c *Client) Sync(ctx context.Context) ([]SyncResult, error) {
 	return info[[]SyncResult](ctx, c, wire.OpSync)
 }
 
+// Held tells what the node that answers holds of key, live or not. A node that
+// is not ready tells it too.
+func (c *Client) Held(ctx context.Context, key string) (Holding, error) {
+	return keyInfo[Holding](ctx, c, wire.OpHeld, key)
+}
+
+// Why tells what each member holds of key: first the node that answers, then the
+// others, which it asks. Members that it could not ask are listed with the reason.
+func (c *Client) Why(ctx context.Context, key string) ([]Holding, error) {
+	return keyInfo[[]Holding](ctx, c, wire.OpWhy, key)
+}
+
+// Forget says that the named member, which is dead or has left, will not return,
+// so that no member waits for it any more before it forgets what was deleted. The
+// node that answers tells the others; the result says of each live member, the
+// node first, whether it knows by now. ErrConditionFailed where the member is
+// alive or suspect, ErrInvalid where there is none of that name.
+func (c *Client) Forget(ctx context.Context, name string) ([]Forgotten, error) {
+	if name == "" {
+		return nil, fail(&wire.Request{Op: wire.OpForget}, invalid("name is empty"))
+	}
+	return keyInfo[[]Forgotten](ctx, c, wire.OpForget, name)
+}
+
 func info[T wire.Info](ctx context.Context, c *Client, op wire.Op) (v T, err error) {
+	return keyInfo[T](ctx, c, op, "")
+}
+
+func keyInfo[T wire.Info](ctx context.Context, c *Client, op wire.Op, key string) (v T, err error) {
 	x := exchanges.Get().(*exchange)
 	defer x.release()
-	x.req = wire.Request{Op: op}
+	x.req = wire.Request{Op: op, Key: x.setKey(key)}
 	if err = c.do(ctx, x); err != nil {
 		return v, err
 	}
@@ -189,7 +217,8 @@ func (x *exchange) release() {
 // checkCall refuses at once what every node would.
 func checkCall(req *wire.Request) error {
 	switch req.Op {
-	case wire.OpGet, wire.OpPut, wire.OpExists, wire.OpDelete, wire.OpTouch, wire.OpPersist:
+	case wire.OpGet, wire.OpPut, wire.OpExists, wire.OpDelete, wire.OpTouch, wire.OpPersist,
+		wire.OpHeld, wire.OpWhy:
 		if len(req.Key) == 0 {
 			return invalid("key is empty")
 		}

@@ -49,11 +49,16 @@ func ParseVersion(s string) (v Version, err error) {
 	return v, nil
 }
 
-// Member, Status and SyncResult are what Members, Status and Sync tell.
+// Member, Status and SyncResult are what Members, Status and Sync tell; HeldUp
+// is for whom dead entries wait, Holding what a member holds of a key,
+// Forgotten whether a member was told to forget another.
 type (
 	Member     = wire.MemberInfo
 	Status     = wire.StatusInfo
 	SyncResult = wire.SyncInfo
+	HeldUp     = wire.HeldUpInfo
+	Holding    = wire.HoldingInfo
+	Forgotten  = wire.ForgottenInfo
 )
 
 func unixMilli(ms int64) time.Time {

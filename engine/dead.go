@@ -104,6 +104,26 @@ func (e *Engine) purgeShard(s *shard, upto uint64, may func(Version) bool) int {
 	}
 }
 
+// DeadAfter counts the dead entries whose version is later than a clock reading:
+// those that wait for somebody who has seen everything up to it and no further.
+func (e *Engine) DeadAfter(reading uint64) (n uint64) {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.w.Lock()
+		if s.dead.oldest > reading {
+			n += uint64(len(s.dead.refs))
+		} else {
+			for _, ref := range s.dead.refs {
+				if e.slab.at(ref).version().Time > reading {
+					n++
+				}
+			}
+		}
+		s.w.Unlock()
+	}
+	return n
+}
+
 // DeadParts is in how many parts Dead hands the dead entries out.
 const DeadParts = shardCount
 

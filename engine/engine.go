@@ -513,6 +513,9 @@ func (e *Engine) acceptable(now int64, ent *Entry) bool {
 	return e.clock.Observe(now, ent.Version.Time) == nil
 }
 
+// CheckKey says why no entry can have the key: ErrKeyEmpty or ErrKeyTooLarge.
+func CheckKey(key string) error { return checkKey(key) }
+
 func checkKey(key string) error {
 	switch {
 	case key == "":

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -336,4 +337,21 @@ func requireSameRoot(t require.TestingT, a, b *Engine) {
 	rootB, countB := b.Root()
 	require.Equal(t, countA, countB)
 	require.Equal(t, rootA, rootB)
+}
+
+func TestDeadEntriesAfterAReadingAreCounted(t *testing.T) {
+	e := New(Config{Instance: 1})
+	require.Zero(t, e.DeadAfter(0))
+	var readings []uint64
+	for i := range 2 * shardCount {
+		ent, _, err := e.Delete(1_000+int64(i), fmt.Sprint("k", i))
+		require.NoError(t, err)
+		readings = append(readings, ent.Version.Time)
+	}
+	_, err := e.Put(9_000, "live", nil, PutOptions{})
+	require.NoError(t, err)
+	require.Equal(t, uint64(len(readings)), e.DeadAfter(0))
+	for i, reading := range readings {
+		require.Equal(t, uint64(len(readings)-1-i), e.DeadAfter(reading))
+	}
 }

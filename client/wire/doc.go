@@ -16,7 +16,7 @@
 //
 // All integers are big endian. A field whose flag is clear takes no bytes.
 // Fixed fields serve the hot operations; what varies in structure ([MemberInfo],
-// [StatusInfo], [SyncInfo]) is CBOR in Response.Body.
+// [StatusInfo], [SyncInfo], [HoldingInfo], [ForgottenInfo]) is CBOR in Response.Body.
 //
 // # What is refused
 //

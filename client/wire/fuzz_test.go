@@ -64,6 +64,9 @@ func FuzzInfo(f *testing.F) {
 		roundTrip[[]MemberInfo](t, body)
 		roundTrip[StatusInfo](t, body)
 		roundTrip[[]SyncInfo](t, body)
+		roundTrip[HoldingInfo](t, body)
+		roundTrip[[]HoldingInfo](t, body)
+		roundTrip[[]ForgottenInfo](t, body)
 	})
 }
 

@@ -35,6 +35,22 @@ type StatusInfo struct {
 	LagSeconds     float64 `cbor:"lag_seconds" json:"lag_seconds"`
 	UptimeSeconds  float64 `cbor:"uptime_seconds" json:"uptime_seconds"`
 	Clock          uint64  `cbor:"clock" json:"clock,string"`
+	// HeldUp is for whom dead entries wait; empty where none does.
+	HeldUp []HeldUpInfo `cbor:"held_up,omitempty" json:"held_up,omitempty"`
+}
+
+// HeldUpInfo is a member that keeps dead entries from being purged.
+type HeldUpInfo struct {
+	Name     string `cbor:"name" json:"name"` // empty: not known any more
+	Instance uint64 `cbor:"instance" json:"instance,string"`
+	Dead     bool   `cbor:"dead" json:"dead"` // believed so
+	// Earlier says that another instance bears the name by now.
+	Earlier bool `cbor:"earlier" json:"earlier"`
+	// Reported says that it has told how far it has seen everything, and
+	// BehindSeconds how long ago that is.
+	Reported      bool    `cbor:"reported" json:"reported"`
+	BehindSeconds float64 `cbor:"behind_seconds" json:"behind_seconds"`
+	Waiting       uint64  `cbor:"waiting" json:"waiting,string"` // dead entries
 }
 
 // SyncInfo is what one round of a sync did.
@@ -49,9 +65,33 @@ type SyncInfo struct {
 	DurationSeconds float64 `cbor:"duration_seconds" json:"duration_seconds"`
 }
 
+// HoldingInfo is what a member holds of a key.
+type HoldingInfo struct {
+	Member string `cbor:"member" json:"member"`
+	// Error says why the member could not be asked; the rest is empty then.
+	Error string `cbor:"error,omitempty" json:"error,omitempty"`
+	// State is live, expired, deleted, or unknown, where the rest is empty too.
+	State   string `cbor:"state" json:"state"`
+	Version string `cbor:"version,omitempty" json:"version,omitempty"` // hex
+	// Instance issued the version, at Written by its own clock, in ms since 1970.
+	// Writer is the member that the instance is or was; empty: not known.
+	Instance  uint64 `cbor:"instance" json:"instance,string"`
+	Writer    string `cbor:"writer,omitempty" json:"writer,omitempty"`
+	Written   int64  `cbor:"written" json:"written,string"`
+	ExpiresAt int64  `cbor:"expires_at" json:"expires_at,string"` // ms since 1970; 0: never
+	Size      uint64 `cbor:"size" json:"size,string"`             // of the value, bytes
+}
+
+// ForgottenInfo says of a member whether it has taken in that another one will
+// not return.
+type ForgottenInfo struct {
+	Member string `cbor:"member" json:"member"`
+	Error  string `cbor:"error,omitempty" json:"error,omitempty"` // why not
+}
+
 // Info is what Response.Body may hold.
 type Info interface {
-	[]MemberInfo | StatusInfo | []SyncInfo
+	[]MemberInfo | StatusInfo | []SyncInfo | HoldingInfo | []HoldingInfo | []ForgottenInfo
 }
 
 // Bounds of a body: a cluster has tens of members, so thousands are an attack.

@@ -12,7 +12,7 @@ import (
 )
 
 func TestNamesAndNumbersBelongTogether(t *testing.T) {
-	require.Equal(t, []Op{OpGet, OpPut, OpExists, OpDelete, OpTouch, OpPersist, OpList, OpMembers, OpStatus, OpSync, OpPing}, Ops())
+	require.Equal(t, []Op{OpGet, OpPut, OpExists, OpDelete, OpTouch, OpPersist, OpList, OpMembers, OpStatus, OpSync, OpPing, OpHeld, OpWhy, OpForget}, Ops())
 	require.Equal(t, "get", OpGet.String())
 	require.Equal(t, "op(12)", OpWatch.String())
 	require.False(t, OpWatch.Known())

@@ -20,6 +20,9 @@ const (
 	OpPing    Op = 11
 	OpWatch   Op = 12
 	OpBatch   Op = 13
+	OpHeld    Op = 32
+	OpWhy     Op = 33
+	OpForget  Op = 34
 )
 
 // Kinds of frames that are not requests.
@@ -53,6 +56,9 @@ var ops = [...]opSpec{
 	OpStatus:  {name: "status"},
 	OpSync:    {name: "sync"},
 	OpPing:    {name: "ping"},
+	OpHeld:    {name: "held", key: true},
+	OpWhy:     {name: "why", key: true},
+	OpForget:  {name: "forget", key: true}, // a member's name
 }
 
 // Ops lists the operations of this version, in the order of their numbers.

@@ -22,7 +22,7 @@ const (
 )
 
 // Request is one call. Which fields an operation takes: Key all that name one
-// key; Value, TTL or ExpiresAt or KeepTTL a put; TTL or ExpiresAt a touch;
+// key, and forget for a member's name; Value, TTL or ExpiresAt or KeepTTL a put; TTL or ExpiresAt a touch;
 // Prefix, After, Limit and KeysOnly a list.
 type Request struct {
 	Op Op

@@ -57,7 +57,7 @@ type Response struct {
 	// Entries of a list, in key order; More says that others follow them.
 	Entries []Entry
 	More    bool
-	// Body is CBOR: []MemberInfo, StatusInfo or []SyncInfo.
+	// Body is CBOR: an [Info].
 	Body []byte
 	// Ext holds hints that a client may ignore; none is defined yet.
 	Ext []byte

@@ -176,6 +176,9 @@ func requestVectors() []requestVector {
 		base("status", "status"),
 		base("sync", "sync"),
 		base("ping", "ping"),
+		key("held", "held"),
+		key("why", "why"),
+		with(base("forget", "forget"), func(v *requestVector) { v.Key = octets("c") }),
 	}
 }
 
@@ -199,10 +202,22 @@ func responseVectors(t *testing.T) []responseVector {
 		Entries: 3, Tombstones: 2, EntryBytes: 1000, RootDigest: "000102030405060708090a0b0c0d0e0f",
 		RoundsEqual: 1, RoundsRepaired: 2, RoundsFailed: 3, LagSeconds: 0.25, UptimeSeconds: 10, Clock: clock,
 	}
+	heldUp := status
+	heldUp.HeldUp = []HeldUpInfo{
+		{Name: "b", Instance: 2, Dead: true, Reported: true, BehindSeconds: 90.5, Waiting: 2},
+		{Name: "a:7946", Instance: 3, Dead: true, Earlier: true, Waiting: 1},
+		{Instance: 4, Dead: true, Waiting: 1},
+	}
 	syncs := []SyncInfo{
 		{Peer: "b", Result: "repaired", BytesSent: 100, BytesReceived: 200, EntriesSent: 1, EntriesReceived: 2, DurationSeconds: 0.5},
 		{Peer: "c", Result: "failed", Error: "connection lost"},
 	}
+	holding := HoldingInfo{
+		Member: "a:7946", State: "expired", Version: "018bcfe568000007deadbeef00000001", Instance: 0xdeadbeef00000001,
+		Writer: "b", Written: 1_700_000_000_000, ExpiresAt: 1_700_000_060_000, Size: 5,
+	}
+	holdings := []HoldingInfo{holding, {Member: "b", State: "unknown"}, {Member: "c", Error: "believed dead"}}
+	forgotten := []ForgottenInfo{{Member: "a:7946"}, {Member: "b", Error: "connection lost"}}
 	return []responseVector{
 		base("get: found", func(v *responseVector) { v.Version, v.Value = testVersion[:], value("value") }),
 		base("get: found, empty, expires", func(v *responseVector) {
@@ -231,6 +246,10 @@ func responseVectors(t *testing.T) []responseVector {
 		base("status", func(v *responseVector) { b, err := EncodeInfo(status); info(v, b, err, status) }),
 		base("sync", func(v *responseVector) { b, err := EncodeInfo(syncs); info(v, b, err, syncs) }),
 		base("extension", func(v *responseVector) { v.Ext = octets{9} }),
+		base("status: purging is held up", func(v *responseVector) { b, err := EncodeInfo(heldUp); info(v, b, err, heldUp) }),
+		base("held", func(v *responseVector) { b, err := EncodeInfo(holding); info(v, b, err, holding) }),
+		base("why", func(v *responseVector) { b, err := EncodeInfo(holdings); info(v, b, err, holdings) }),
+		base("forget", func(v *responseVector) { b, err := EncodeInfo(forgotten); info(v, b, err, forgotten) }),
 	}
 }
 

@@ -62,7 +62,13 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "print what the node holds and how it is doing",
 		Long: `Prints the state of the node that answers: with several addresses, the first that
-can be reached. Nodes that hold the same have the same digest.`,
+can be reached. Nodes that hold the same have the same digest.
+
+A deleted or expired entry is forgotten when every member has seen it. Where some
+wait, "held up" says for which member: all that are believed dead, else the one
+that is furthest behind, and how long ago that is up to which it has seen
+everything. A moment is as it should be; a dead member is waited for as long as
+--tombstone-grace says, or until: gokv forget NAME`,
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c, once, func(ctx context.Context, cl *client.Client) error {
@@ -80,7 +86,7 @@ func (a *app) printStatus(s client.Status) error {
 	if a.format == formatJSON {
 		return a.printJSON(s)
 	}
-	return a.printTable([][]string{
+	rows := [][]string{
 		{"name", visible(s.Name)},
 		{"cluster", visible(s.Cluster)},
 		{"version", s.BuildVersion},
@@ -92,7 +98,29 @@ func (a *app) printStatus(s client.Status) error {
 		{"rounds", fmt.Sprintf("%d equal, %d repaired, %d failed", s.RoundsEqual, s.RoundsRepaired, s.RoundsFailed)},
 		{"lag", rounded(seconds(s.LagSeconds)).String()},
 		{"uptime", rounded(seconds(s.UptimeSeconds)).String()},
-	})
+	}
+	for _, h := range s.HeldUp {
+		rows = append(rows, []string{"held up", heldUp(h)})
+	}
+	return a.printTable(rows)
+}
+
+// heldUp is a member that dead entries wait for, in words.
+func heldUp(h client.HeldUp) string {
+	name, state, behind := visible(h.Name), "", "has reported nothing yet"
+	switch {
+	case h.Name == "":
+		name = "instance " + instance(h.Instance)
+	case h.Earlier:
+		name = "an earlier instance of " + name
+	}
+	if h.Dead {
+		state = ", believed dead"
+	}
+	if h.Reported {
+		behind = "is " + rounded(seconds(h.BehindSeconds)).String() + " behind"
+	}
+	return fmt.Sprintf("%s for %s%s, which %s", count(int64(h.Waiting), "dead entry waits", "dead entries wait"), name, state, behind)
 }
 
 func (a *app) syncCommand() *cobra.Command {

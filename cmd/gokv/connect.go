@@ -58,6 +58,10 @@ func (a *app) connect(c *cobra.Command, p patience) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.connectTo(addrs, p)
+}
+
+func (a *app) connectTo(addrs []string, p patience) (*client.Client, error) {
 	cl, err := client.New(client.Config{
 		Addrs:  addrs,
 		CAFile: a.tlsCA, CertFile: a.tlsCert, KeyFile: a.tlsKey,

@@ -22,6 +22,11 @@ type fakeNode struct {
 	// refuse, if set, decides about a request before it is served.
 	refuse func(*wire.Request) (wire.Code, string)
 	page   int // entries a page; 0: 100
+	// held, if set, is what the node says that it holds of a key, whatever it
+	// lists; else what it lists is live.
+	held func(key string) client.Holding
+
+	digest string
 
 	mu      sync.Mutex
 	clock   uint64
@@ -58,6 +63,17 @@ func (f *fakeNode) Handle(_ context.Context, req *wire.Request, resp *wire.Respo
 	case wire.OpList:
 		f.list(req, resp)
 	case wire.OpPing:
+	case wire.OpStatus:
+		resp.Body, _ = wire.EncodeInfo(wire.StatusInfo{RootDigest: f.digest})
+	case wire.OpHeld:
+		h := client.Holding{State: "unknown"}
+		switch {
+		case f.held != nil:
+			h = f.held(key)
+		case found:
+			h = client.Holding{State: "live", Version: e.Version.String()}
+		}
+		resp.Body, _ = wire.EncodeInfo(h)
 	default:
 		resp.Code = wire.CodeUnsupported
 	}

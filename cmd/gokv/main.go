@@ -116,8 +116,9 @@ whole. Start a node with gokv-node, or see it work first with: gokv demo
 
 A key or value that begins with a dash goes behind two dashes: gokv put -- k -1
 
-Exit status: 0 done; 1 no such key; 2 wrong use; 3 unreachable, not ready or
-timed out; 4 refused (not authorised, too large, overloaded, clock).`,
+Exit status: 0 done; 1 no such key, a condition that does not hold, or a
+difference; 2 wrong use; 3 unreachable, not ready or timed out; 4 refused (not
+authorised, too large, overloaded, clock).`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkGlobals() },
@@ -153,6 +154,7 @@ timed out; 4 refused (not authorised, too large, overloaded, clock).`,
 		a.putCommand(), a.getCommand(), a.existsCommand(), a.deleteCommand(), a.touchCommand(), a.persistCommand(),
 		a.listCommand(), a.importCommand(), a.exportCommand(),
 		a.membersCommand(), a.statusCommand(), a.syncCommand(),
+		a.whyCommand(), a.forgetCommand(), a.diffCommand(),
 		a.secretCommand(), a.demoCommand(), a.versionCommand(), a.completionCommand(),
 	)
 	return root

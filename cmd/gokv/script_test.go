@@ -30,8 +30,10 @@ const process = "gokv-process"
 //
 //	gokv ARGS [<FILE]          the command, which shall exit 0
 //	exits STATUS ARGS [<FILE]  the command, which shall exit STATUS
-//	node NAME [join=NAME] [secret=FILE] [tls=DIR]
-//	                           start a node; $NAME is its client address
+//	node NAME [join=NAME] [secret=FILE] [tls=DIR] [apart=yes]
+//	                           start a node; $NAME is its client address; apart
+//	                           is of a cluster of its own
+//	leave NAME                 stop a node; the others know that it left
 //	fake NAME                  a node that answers put code/CODE with CODE
 //	certs DIR                  a CA and a certificate: ca.pem, cert.pem, key.pem
 //	noversion FILE NEW         FILE without its versions
@@ -57,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring, "certs": scriptCerts,
+			"leave": scriptLeave, "node": scriptNode, "fake": scriptFake, "noversion": scriptNoVersion, "cut": scriptCut, "expiring": scriptExpiring, "certs": scriptCerts,
 			"gokv": scriptGokv, "exits": scriptExits,
 		},
 	})
@@ -71,9 +73,10 @@ type nodesKey struct{}
 
 func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: node NAME [join=NAME] [secret=FILE] [tls=DIR]")
+		ts.Fatalf("usage: node NAME [join=NAME] [secret=FILE] [tls=DIR] [apart=yes]")
 	}
 	nodes := ts.Value(nodesKey{}).(map[string]*gokv.Node)
+	apart := false
 	cfg := gokv.Config{
 		Name: args[0], PeerAddr: "127.0.0.1:0", ClientAddr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
 	}
@@ -81,6 +84,8 @@ func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 		switch name, value, _ := strings.Cut(arg, "="); name {
 		case "join":
 			cfg.Join = []string{nodes[value].Addrs().Peer}
+		case "apart":
+			apart = value == "yes"
 		case "tls":
 			dir := ts.MkAbs(value)
 			cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = dir+"/ca.pem", dir+"/cert.pem", dir+"/key.pem"
@@ -102,6 +107,9 @@ func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Logf("stop %s: %v", args[0], err)
 		}
 	})
+	if apart {
+		nodes = map[string]*gokv.Node{}
+	}
 	nodes[args[0]] = node
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -113,9 +121,41 @@ func scriptNode(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Setenv(args[0], node.Addrs().Client)
-	if len(nodes) == 1 {
+	if len(nodes) == 1 && !apart {
 		ts.Setenv("GOKV_ADDR", node.Addrs().Client)
 	}
+}
+
+func scriptLeave(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: leave NAME")
+	}
+	nodes := ts.Value(nodesKey{}).(map[string]*gokv.Node)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ts.Check(nodes[args[0]].Stop(ctx))
+	delete(nodes, args[0])
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !hasLeft(nodes, args[0]) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("the others do not hear that %s leaves", args[0])
+		}
+	}
+}
+
+// hasLeft says that every node knows that one has left.
+func hasLeft(nodes map[string]*gokv.Node, name string) bool {
+	for _, n := range nodes {
+		for _, m := range n.Members() {
+			if m.Name == name && m.State != "left" {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // settled says that every node is ready and knows all.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,9 @@ func goldenPush() *PushFrame {
 
 var (
 	goldenAck     = AckFrame{Seq: 1, Clock: 2, Refused: 3, Held: 4}
+	goldenHolding = KeyHolding{
+		State: KeyExpired, Version: engine.Version{Time: 10, Instance: 11}, ExpiresAt: 1_700_000_000_000, Size: 5,
+	}
 	goldenPayload = Payload{
 		Clock: 0x0102030405060708, Check: 0x0a0b0c0d0e0f, Cut: 7, Last: 0x0102030405060700, Ready: true,
 		Report: causal.Report{Least: 0x0102030405060708 - 3*leastUnit, Departed: causal.Seen{Base: causal.Vector{{Time: 5, Instance: 3}}}},
@@ -40,6 +44,8 @@ const (
 		"00000000000000070000000000000008" + "a293d43641f17ec1" + "0176" +
 		"00" + "00000016" + "02" + "04676f6e65" + "000000000000000c000000000000000b"
 	goldenAckHex     = "02" + "0000000000000001" + "0000000000000002" + "00000003" + "00000004"
+	goldenHeldHex    = "03" + "6b6579"
+	goldenHoldingHex = "04" + "02" + "000000000000000a000000000000000b" + "0000018bcfe56800" + "00000005"
 	goldenPayloadHex = "25" + "0102030405060708" + "0a0b0c0d0e0f" + "07" + "09" + "04" +
 		"01" + "0000000000000003" + "0000000000000005" + "00" + "00"
 )
@@ -66,6 +72,85 @@ func TestTheAckFrameHasItsBytes(t *testing.T) {
 	require.Equal(t, goldenAck, got)
 }
 
+func TestTheQuestionForAKeyAndItsAnswerHaveTheirBytes(t *testing.T) {
+	require.Equal(t, goldenHeldHex, hex.EncodeToString(HeldFrame{Key: "key"}.AppendTo(nil)))
+	held, err := ParseHeld(unhex(goldenHeldHex))
+	require.NoError(t, err)
+	require.Equal(t, HeldFrame{Key: "key"}, held)
+
+	require.Equal(t, goldenHoldingHex, hex.EncodeToString(goldenHolding.AppendTo(nil)))
+	for _, h := range []KeyHolding{goldenHolding, {}} {
+		got, err := ParseHolding(h.AppendTo(nil))
+		require.NoError(t, err)
+		require.Equal(t, h, got)
+	}
+	for name, b := range map[string][]byte{
+		"a state past the last":    append([]byte{frameHolding, byte(keyStateEnd)}, unhex(goldenHoldingHex)[2:]...),
+		"no version":               KeyHolding{State: KeyLive}.AppendTo(nil),
+		"an expiry below zero":     KeyHolding{State: KeyLive, Version: engine.Version{Time: 1}, ExpiresAt: -1}.AppendTo(nil),
+		"nothing, and more behind": {frameHolding, byte(KeyUnknown), 0},
+	} {
+		_, err := ParseHolding(b)
+		require.ErrorIs(t, err, ErrMalformed, name)
+	}
+	for name, b := range map[string][]byte{"no key": {frameHeld}, "a key too long": HeldFrame{Key: strings.Repeat("k", engine.MaxKeySize+1)}.AppendTo(nil)} {
+		_, err := ParseHeld(b)
+		require.ErrorIs(t, err, ErrMalformed, name)
+	}
+}
+
+func TestTheWordThatAMemberWillNotReturnHasItsBytes(t *testing.T) {
+	const forgetHex, forgotHex = "05" + "000000000000000b" + "62", "06" + "6e6f"
+	require.Equal(t, forgetHex, hex.EncodeToString(ForgetFrame{Instance: 11, Name: "b"}.AppendTo(nil)))
+	forget, err := ParseForget(unhex(forgetHex))
+	require.NoError(t, err)
+	require.Equal(t, ForgetFrame{Instance: 11, Name: "b"}, forget)
+	for n := range len(forgetHex) / 2 {
+		_, err := ParseForget(unhex(forgetHex)[:n])
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+	for _, b := range [][]byte{ForgetFrame{Name: strings.Repeat("n", maxName+1)}.AppendTo(nil), append([]byte{frameHeld}, unhex(forgetHex)[1:]...)} {
+		_, err := ParseForget(b)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+
+	require.Equal(t, forgotHex, hex.EncodeToString(ForgotFrame{Reason: "no"}.AppendTo(nil)))
+	for _, f := range []ForgotFrame{{}, {Reason: "no"}} {
+		got, err := ParseForgot(f.AppendTo(nil))
+		require.NoError(t, err)
+		require.Equal(t, f, got)
+	}
+	cut, err := ParseForgot(ForgotFrame{Reason: strings.Repeat("r", maxReason+1)}.AppendTo(nil))
+	require.NoError(t, err)
+	require.Len(t, cut.Reason, maxReason)
+	for _, b := range [][]byte{nil, {frameForget}, append([]byte{frameForgot}, make([]byte, maxReason+1)...)} {
+		_, err := ParseForgot(b)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+}
+
+func TestAKeysStateIsToldApart(t *testing.T) {
+	e := engine.New(engine.Config{Instance: 1})
+	const now = 1_000_000
+	live, err := e.Put(now, "live", []byte("value"), engine.PutOptions{})
+	require.NoError(t, err)
+	expiring, err := e.Put(now, "expiring", []byte("v"), engine.PutOptions{ExpiresAt: now + 10})
+	require.NoError(t, err)
+	deleted, _, err := e.Delete(now, "deleted")
+	require.NoError(t, err)
+
+	require.Equal(t, KeyHolding{}, HoldingOf(e, now, "nobody's"))
+	require.Equal(t, KeyHolding{State: KeyLive, Version: live.Version, Size: 5}, HoldingOf(e, now, "live"))
+	require.Equal(t, KeyHolding{State: KeyDeleted, Version: deleted.Version}, HoldingOf(e, now, "deleted"))
+	want := KeyHolding{State: KeyLive, Version: expiring.Version, ExpiresAt: now + 10, Size: 1}
+	require.Equal(t, want, HoldingOf(e, now+9, "expiring"))
+	want.State = KeyExpired
+	require.Equal(t, want, HoldingOf(e, now+10, "expiring"))
+	require.Equal(t, 1, e.Sweep(now+1_000_000, 10))
+	want.Size = 0
+	require.Equal(t, want, HoldingOf(e, now+1_000_000, "expiring"), "its value has gone")
+}
+
 func TestThePayloadHasItsBytes(t *testing.T) {
 	b := goldenPayload.AppendTo(nil)
 	require.Equal(t, goldenPayloadHex, hex.EncodeToString(b))
@@ -86,6 +171,7 @@ var parsers = map[string]struct {
 }{
 	"push":    {unhex(goldenPushHex), func(b []byte) error { _, err := ParsePush(b); return err }},
 	"ack":     {unhex(goldenAckHex), func(b []byte) error { _, err := ParseAck(b); return err }},
+	"holding": {unhex(goldenHoldingHex), func(b []byte) error { _, err := ParseHolding(b); return err }},
 	"payload": {unhex(goldenPayloadHex), func(b []byte) error { _, err := ParsePayload(b); return err }},
 }
 
@@ -209,5 +295,47 @@ func FuzzParsePayload(f *testing.F) {
 		again, err := ParsePayload(p.AppendTo(nil))
 		require.NoError(t, err)
 		require.Equal(t, p, again)
+	})
+}
+
+func FuzzParseHolding(f *testing.F) {
+	f.Add(unhex(goldenHoldingHex))
+	f.Add(KeyHolding{}.AppendTo(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseHolding(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrMalformed)
+			return
+		}
+		require.Equal(t, b, h.AppendTo(nil))
+	})
+}
+
+func FuzzParseHeld(f *testing.F) {
+	f.Add(unhex(goldenHeldHex))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ParseHeld(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrMalformed)
+			return
+		}
+		require.Equal(t, b, h.AppendTo(nil))
+	})
+}
+
+func FuzzParseForget(f *testing.F) {
+	f.Add(ForgetFrame{Instance: 11, Name: "b"}.AppendTo(nil))
+	f.Add(ForgotFrame{Reason: "no"}.AppendTo(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, err := ParseForget(b); err == nil {
+			require.Equal(t, b, got.AppendTo(nil))
+		} else {
+			require.ErrorIs(t, err, ErrMalformed)
+		}
+		if got, err := ParseForgot(b); err == nil {
+			require.Equal(t, b, got.AppendTo(nil))
+		} else {
+			require.ErrorIs(t, err, ErrMalformed)
+		}
 	})
 }

@@ -9,7 +9,8 @@
 //   - [Horizon] knows who counts, and lets dead entries go once all of these are
 //     past them.
 //   - [PushFrame], [AckFrame] and [Payload], which rides on the membership's
-//     probes, are what goes over the wire.
+//     probes, are what goes over the wire, and [HeldFrame], [KeyHolding],
+//     [ForgetFrame] and [ForgotFrame] what an operator asks of all nodes.
 //
 // It is not the place for the merge rule (engine), for what is to be concluded from
 // what was seen (internal/causal), for the dialogue (merkle), or for who is alive
@@ -33,8 +34,8 @@
 //
 // An entry goes with what it builds upon: the write that it replaced, its issuer's
 // write before it, and what its issuer hides. A receiver that has not seen all of
-// this waits a short while, then merges the entry as it does a round's and says so,
-// which counts as a failure.
+// this waits a short while, then merges the entry as it does a round's and says so:
+// a round has to bring the rest.
 //
 // # Rounds
 //

@@ -65,12 +65,25 @@ func (h *Horizon) Failed(now time.Time, instance uint64) {
 	}
 }
 
-// Left says that a member counts no longer: it has left, or somebody said that
-// it will not return.
+// Left says that a member counts no longer: it has left.
 func (h *Horizon) Left(instance uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.members, instance)
+}
+
+// Forget is Left for a member of which somebody says that it will not return. One
+// that is not believed dead counts on, whatever is said: to purge without it
+// while it writes would be to purge what it has not seen.
+func (h *Horizon) Forget(instance uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.members[instance]
+	if m == nil || m.failed.IsZero() {
+		return false
+	}
+	delete(h.members, instance)
+	return true
 }
 
 // Heard takes in what a member has reported. What it said before of departed
@@ -162,6 +175,7 @@ type Holding struct {
 	Instance uint64
 	Least    uint64
 	Failed   bool
+	Heard    bool // it has reported something
 }
 
 // HeldUp lists the members that count by how far they have seen everything, the
@@ -171,7 +185,7 @@ func (h *Horizon) HeldUp() []Holding {
 	defer h.mu.Unlock()
 	all := make([]Holding, 0, len(h.members))
 	for id, m := range h.members {
-		all = append(all, Holding{Instance: id, Least: m.report.Least, Failed: !m.failed.IsZero()})
+		all = append(all, Holding{Instance: id, Least: m.report.Least, Failed: !m.failed.IsZero(), Heard: m.heard})
 	}
 	slices.SortFunc(all, func(a, b Holding) int {
 		return cmp.Or(cmp.Compare(a.Least, b.Least), cmp.Compare(a.Instance, b.Instance))
