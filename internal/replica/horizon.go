@@ -24,6 +24,7 @@ type Horizon struct {
 	members  map[uint64]*member
 	sessions int           // in which this node takes part
 	frozen   causal.Report // while it does: what it reported before
+	turns    uint64
 }
 
 // member is one that counts.
@@ -107,6 +108,15 @@ func (h *Horizon) Report() causal.Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.reportLocked()
+}
+
+// nextTurn is another number each time, scattered so that no member, whichever of
+// the payloads it gets, gets the same ones for ever.
+func (h *Horizon) nextTurn() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.turns++
+	return h.turns * 0x9e3779b97f4a7c15 >> 32
 }
 
 func (h *Horizon) reportLocked() causal.Report {

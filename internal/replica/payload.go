@@ -37,6 +37,8 @@ type Payload struct {
 	// Report is how far the sender has seen everything. Of departed instances
 	// there may be a part only, another one each time.
 	Report causal.Report
+
+	turn uint64 // where that part begins
 }
 
 const (
@@ -59,7 +61,7 @@ var ErrMalformed = engine.ErrMalformed
 
 // PayloadOf is the payload of an engine's node.
 func PayloadOf(e *engine.Engine, h *Horizon) Payload {
-	p := Payload{Report: h.Report()}
+	p := Payload{Report: h.Report(), turn: h.nextTurn()}
 	p.Clock, p.Last = e.Progress()
 	p.Check, p.Cut = checkOf(e, p.Clock)
 	return p
@@ -130,23 +132,27 @@ func (p *Payload) AppendTo(dst []byte) []byte {
 }
 
 // departed is as much as so many bytes hold of what the report says of departed
-// instances, beginning at another place with each clock.
+// instances, beginning at another place with each payload.
 func (p *Payload) departed(room int) (part causal.Knowledge) {
 	const vector, ahead = 16, 26 // bytes an item at most
 	room -= 3                    // the counts
 	d := &p.Report.Departed
-	for i := range d.Base {
-		if room -= vector; room < 0 {
-			return part
+	all := uint64(len(d.Base) + len(d.Ahead))
+	for i := range all {
+		switch at := int((p.turn + i) % all); {
+		case at < len(d.Base):
+			if room -= vector; room >= 0 {
+				part.Seen.Base.Raise(d.Base[at])
+			}
+		default:
+			if room -= ahead; room >= 0 {
+				a := d.Ahead[at-len(d.Base)]
+				part.Seen.Take(a.Dot, a.Prev)
+			}
 		}
-		part.Seen.Base.Raise(d.Base[(i+int(p.Clock%uint64(len(d.Base))))%len(d.Base)])
-	}
-	for i := range d.Ahead {
-		if room -= ahead; room < 0 {
-			return part
+		if room < 0 {
+			break
 		}
-		a := d.Ahead[(i+int(p.Clock%uint64(len(d.Ahead))))%len(d.Ahead)]
-		part.Seen.Take(a.Dot, a.Prev)
 	}
 	return part
 }
