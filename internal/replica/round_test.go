@@ -294,3 +294,23 @@ func TestAPeerThatNeverBecomesEqualIsAskedLessAndLess(t *testing.T) {
 	require.Len(t, r.tick().Rounds, 1)
 	require.LessOrEqual(t, r.now.Sub(from), 2*DefaultSyncInterval)
 }
+
+// Two reports of one peer may be seconds apart, and each may come just when a key
+// expires here and there.
+func TestAPeerThatSeemsDifferentForItsCutIsDoubtedThriceBeforeARound(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	for range 2 {
+		r.m.PeerPayload(r.now, 1, &Payload{Ready: true}, Unsure, &r.out)
+		require.Zero(t, r.m.NextDeadline(), "no round is due")
+		r.pass(4 * time.Second)
+	}
+	r.m.PeerPayload(r.now, 1, &Payload{Ready: true}, Alike, &r.out)
+	for range 2 {
+		r.m.PeerPayload(r.now, 1, &Payload{Ready: true}, Unsure, &r.out)
+		r.pass(4 * time.Second)
+		require.Zero(t, r.m.NextDeadline())
+	}
+	r.m.PeerPayload(r.now, 1, &Payload{Ready: true}, Unsure, &r.out)
+	require.Equal(t, []RoundStart{{Peer: 1, Reason: ReasonDiffers}}, r.tick().Rounds)
+}
