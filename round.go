@@ -108,8 +108,7 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 	}()
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 64<<10)
 	progress := func() error { return s.SetDeadline(time.Now().Add(progressTimeout)) }
-	n.replication.horizon.SessionBegins()
-	defer n.replication.horizon.SessionEnds()
+	defer n.replication.horizon.SessionBegins()()
 	session := replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.nowMS, Ready: n.Ready(), Salt: n.salt(),
 		Applied: func(_ *engine.Entry, lag int64) { n.merged(lag) },

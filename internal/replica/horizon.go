@@ -22,10 +22,12 @@ type Horizon struct {
 
 	mu       sync.Mutex
 	members  map[uint64]*member
-	sessions int           // in which this node takes part
-	frozen   causal.Report // while it does: what it reported before
+	sessions []*frozen // in which this node takes part, in the order in which they began
 	turns    uint64
 }
+
+// frozen is what the node would have reported when a session began.
+type frozen struct{ report causal.Report }
 
 // member is one that counts.
 type member struct {
@@ -85,22 +87,20 @@ func (h *Horizon) Heard(instance uint64, r causal.Report) {
 	m.report.Departed.Merge(&r.Departed)
 }
 
-// SessionBegins and SessionEnds enclose each session that the node takes part
-// in, on either side, and all that it states in it. What lists on their way may
-// not show yet is not reported before they have come.
-func (h *Horizon) SessionBegins() {
+// SessionBegins and the function that it returns enclose each session that the
+// node takes part in, on either side, and all that it states in it. What lists on
+// their way may not show yet is not reported before they have come: while sessions
+// go on, the report is the one from before the oldest of them.
+func (h *Horizon) SessionBegins() (ends func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.sessions++; h.sessions == 1 {
-		h.frozen = h.engine.Report(h.countedLocked())
+	s := &frozen{h.engine.Report(h.countedLocked())}
+	h.sessions = append(h.sessions, s)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.sessions = slices.DeleteFunc(h.sessions, func(o *frozen) bool { return o == s })
 	}
-}
-
-// SessionEnds: see SessionBegins.
-func (h *Horizon) SessionEnds() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sessions--
 }
 
 // Report is what the node tells the others.
@@ -120,8 +120,9 @@ func (h *Horizon) nextTurn() uint64 {
 }
 
 func (h *Horizon) reportLocked() causal.Report {
-	if h.sessions > 0 {
-		return causal.Report{Least: h.frozen.Least, Departed: h.frozen.Departed.Clone()}
+	if len(h.sessions) > 0 {
+		r := h.sessions[0].report
+		return causal.Report{Least: r.Least, Departed: r.Departed.Clone()}
 	}
 	return h.engine.Report(h.countedLocked())
 }

@@ -18,6 +18,7 @@ type dialogue struct {
 	stream    *sim.Stream
 	session   *replica.Session
 	began     time.Time
+	ends      func() // of the horizon's
 	over      bool
 	deadline  *sim.Timer
 }
@@ -29,7 +30,7 @@ const framesAStep = 2
 // converse begins this node's side of a round on a stream.
 func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 	d := &dialogue{n: n, peer: peer, initiator: initiator, stream: s, began: n.c.world.Now()}
-	n.horizon.SessionBegins()
+	d.ends = n.horizon.SessionBegins()
 	d.session = replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.wall, Ready: n.serves(), Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
 		Applied: func(e *engine.Entry, _ int64) { n.applied(e, merkle.Applied) },
@@ -115,7 +116,7 @@ func (d *dialogue) end(failed bool) {
 		d.stream.Close()
 	}
 	n, stats := d.n, d.session.Result()
-	n.horizon.SessionEnds()
+	d.ends()
 	d.tally(failed, stats)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.RoundDone(now, d.peer, replica.RoundResult{
