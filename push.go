@@ -200,7 +200,9 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 		patience := time.Now().Add(holdTime)
 		for _, e := range frame.Entries {
 			outcome, lag := n.engine.Push(n.nowMS(), e, hidden)
-			for outcome == merkle.Held && n.waitForMore(ctx, patience) {
+			for more := true; outcome == merkle.Held && more; {
+				// Once more in the end: what it waits for may have come before the wait.
+				more = n.waitForMore(ctx, patience)
 				outcome, lag = n.engine.Push(n.nowMS(), e, hidden)
 			}
 			switch outcome {
