@@ -66,6 +66,7 @@ type Engine struct {
 	cutting atomic.Bool
 
 	// Atomic.
+	watched   atomic.Bool // somebody watches; written with every w held, or to false under know.mu
 	sweepFrom atomic.Uint64
 	refused   atomic.Uint64
 	conflicts atomic.Uint64

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/tochemey/gokv/internal/causal"
-	"github.com/tochemey/gokv/merkle"
 )
 
 // knowledge is what the engine knows of writes beyond the entries that it
@@ -20,6 +19,8 @@ type knowledge struct {
 
 	changed chan struct{} // closed when more has been seen, and made anew, while somebody waits
 	waiting int
+
+	watches []*Watch
 }
 
 // sequence hands out the versions of local writes. It keeps the clock's reading
@@ -107,26 +108,6 @@ func (e *Engine) hide(v Version) {
 	e.know.mu.Lock()
 	e.know.Knowledge.Purged(dot(v))
 	e.know.mu.Unlock()
-}
-
-// Accept takes in what a peer knew at the instant of its State, after a round in
-// which its dead entries of that instant have come, if this engine holds the same
-// live entries right now: by the digest key with this ID they have the root. What
-// has come since this engine last looked may be what the peer had seen and let go,
-// and nobody would drop it again.
-func (e *Engine) Accept(theirs *causal.Knowledge, keyID uint64, root merkle.Digest) bool {
-	e.lockAll()
-	defer e.unlockAll()
-	if e.Key().ID() != keyID || e.summaryLocked().Root != root {
-		return false
-	}
-	e.know.mu.Lock()
-	defer e.know.mu.Unlock()
-	if !e.know.Knowledge.Accept(theirs) {
-		return false
-	}
-	e.know.moved()
-	return true
 }
 
 // Report is what this engine tells the others of what it has seen: see

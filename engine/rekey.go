@@ -61,6 +61,11 @@ func (e *Engine) State() State {
 	defer e.unlockAll()
 	e.know.mu.Lock()
 	defer e.know.mu.Unlock()
+	return e.stateLocked()
+}
+
+// stateLocked needs every w and know.mu.
+func (e *Engine) stateLocked() State {
 	k := e.know.Clone()
 	k.Seen.Base.Forget(e.instance)
 	k.Seen.Base.Raise(causal.Dot{Time: e.clock.Read(), Instance: e.instance})

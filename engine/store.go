@@ -76,6 +76,9 @@ func (e *Engine) storeLocked(p *place, ent *Entry) {
 	}
 	e.writeLocked(p, ent, st, digest)
 	if st == stageLive {
+		if e.watched.Load() {
+			e.noteLocked(ent.Version)
+		}
 		s.stripe.Add(p.pos, digest)
 		if !s.stripe.Fits() {
 			e.rebuildStripe(s, p.keyed)

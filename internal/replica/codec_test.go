@@ -225,7 +225,7 @@ func TestMoreDepartedInstancesThanFitGoByTurns(t *testing.T) {
 		require.NoError(t, err)
 		heard.Merge(&got.Report.Departed)
 	}
-	require.Equal(t, p.Report.Departed.Base, heard.Base)
+	require.Equal(t, p.Report.Departed, heard)
 }
 
 func TestAPushsCountIsCheckedBeforeAnythingIsAllocated(t *testing.T) {

@@ -20,7 +20,8 @@ func TestAllThatWasSeenOfDepartedInstancesIsToldWhileIdle(t *testing.T) {
 	for i := range uint64(20) {
 		know.Seen.Take(causal.Dot{Time: 20 + 2*i, Instance: 150}, 19+2*i)
 	}
-	require.True(t, s.Accept(&know, s.Key().ID(), s.Summary().Root))
+	_, since := s.Watch()
+	require.True(t, s.Accept(&know, since))
 	h := NewHorizon(s.Engine, time.Minute)
 	var told causal.Seen
 	for range 300 {

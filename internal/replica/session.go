@@ -28,9 +28,9 @@ import (
 // entries, tombstones and expired ones, are not in the ranges: those go over
 // that the other side has not seen. What the hello said decides what becomes of
 // an entry that one side lacks; it is taken in if the contents were equal at that
-// instant, and what the bye says likewise. A side that holds at the end what the
-// other one held when it said so, and has refused nothing, has seen all that the
-// other had.
+// instant, and what the bye says likewise. A side that finds the contents equal, has
+// refused nothing, and has been brought nothing since by others that the peer had
+// seen, has seen all that the other has.
 //
 // A Session does no I/O. It is not safe for concurrent use, but the engine is:
 // writes, pushes and other sessions go on meanwhile.
@@ -39,10 +39,11 @@ type Session struct {
 	source *engine.Source
 	round  *merkle.Round
 	state  sessionState
-	mine   engine.State // as this side last said
-	keyID  uint64       // of mine
-	theirs hello        // as the other side last said
-	said   bool         // mine is set
+	mine   engine.State  // as this side last said
+	since  *engine.Watch // of it
+	keyID  uint64        // of mine
+	theirs hello         // as the other side last said
+	said   bool          // mine is set
 	result SessionResult
 
 	refused        uint64 // dead entries
@@ -211,6 +212,7 @@ func (s *Session) first(dst []byte) ([]byte, bool) {
 
 // begin starts the dialogue about ranges.
 func (s *Session) begin() {
+	s.cfg.Engine.Unwatch(s.since) // the next statement is what counts
 	s.source = s.cfg.Engine.Source(s.cfg.Now).Of(&s.theirs.knowledge.Seen)
 	s.source.Applied = s.cfg.Applied
 	s.round = merkle.NewRound(merkle.RoundConfig{
@@ -256,7 +258,8 @@ func (s *Session) look() {
 	for {
 		// A rekey in between would give the root another key than it has.
 		s.keyID = e.Key().ID()
-		if s.mine = e.State(); s.keyID == e.Key().ID() {
+		e.Unwatch(s.since)
+		if s.mine, s.since = e.Watch(); s.keyID == e.Key().ID() {
 			return
 		}
 	}
@@ -298,14 +301,14 @@ func (s *Session) equal() bool {
 }
 
 // agree takes in what the peer has seen, now that the contents were equal by what
-// both said, if they still are. Who has refused a dead entry lacks what does not
-// show in the contents.
+// both said. Who has refused a dead entry lacks what does not show in the contents.
 func (s *Session) agree() {
 	s.result.Converged = true
 	if s.Result().Refused > 0 {
+		s.cfg.Engine.Unwatch(s.since)
 		return
 	}
-	s.result.Agreed = s.cfg.Engine.Accept(&s.theirs.knowledge, s.theirs.keyID, s.theirs.root)
+	s.result.Agreed = s.cfg.Engine.Accept(&s.theirs.knowledge, s.since)
 }
 
 // Receive takes in a frame of the other side. An error is for what no honest
@@ -369,6 +372,7 @@ func (s *Session) onBye(frame []byte) error {
 	if s.look(); s.equal() {
 		s.agree()
 	}
+	s.cfg.Engine.Unwatch(s.since)
 	if s.state = sayBye; s.cfg.Initiator {
 		s.state = over
 	}
