@@ -131,3 +131,18 @@ func (e *Engine) Retire(instance uint64) {
 // Seen reports whether this engine has merged or superseded a write, or knows that
 // all that it would merge it with has been.
 func (e *Engine) Seen(v Version) bool { return e.covers(v) }
+
+// SeenAll reports whether this engine has seen all that o has.
+func (e *Engine) SeenAll(o *causal.Seen) bool {
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	if !e.know.Seen.Base.CoversAll(o.Base) {
+		return false
+	}
+	for _, a := range o.Ahead {
+		if !e.know.Seen.Covers(a.Dot) {
+			return false
+		}
+	}
+	return true
+}

@@ -87,7 +87,8 @@ const (
 // with this node.
 func (p *Payload) Compare(e *engine.Engine, instance uint64) Likeness {
 	_, last := e.Progress()
-	caughtUp := e.Reach(instance, p.Clock, p.Last)
+	// What the peer has seen of departed instances nobody else may tell.
+	caughtUp := e.Reach(instance, p.Clock, p.Last) && e.SeenAll(&p.Report.Departed)
 	switch check, cut := checkOf(e, p.Clock); {
 	case check == p.Check && caughtUp && p.Report.Least >= last:
 		return Same
