@@ -96,7 +96,7 @@ func (k *Knowledge) Listed(theirs *Seen, listed, held Dot) Listing {
 // seen with all that it builds upon: only Accept says so.
 func (k *Knowledge) Merge(arriving, held Dot) (replaces bool) {
 	if broken(mergedIsSeen) {
-		k.Seen.Take(arriving, arriving.Time)
+		k.Seen.Take(arriving, arriving.Time-1)
 	}
 	replaces = supersedes(arriving, held)
 	loser := arriving

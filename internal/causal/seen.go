@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// MaxAhead is how many single writes a Seen remembers beyond what its vector
+// MaxAhead is how many runs of writes a Seen remembers beyond what its vector
 // covers. It bounds memory, never what is right: a push that would need one
 // more waits for a round.
 const MaxAhead = 4096
@@ -15,10 +15,11 @@ const MaxAhead = 4096
 // with other writes, to come to it.
 const mostAhead = 16 * MaxAhead
 
-// Ahead is a write that came before one that its issuer wrote earlier.
+// Ahead is a write that came before one that its issuer wrote earlier, or a run of
+// them in which each is the issuer's next: all its writes after Prev up to Time.
 type Ahead struct {
 	Dot
-	Prev uint64 // the time of its issuer's write before it, zero if it was the first
+	Prev uint64 // the time of its issuer's write before the first, zero if there was none
 }
 
 // Seen is a dotted version vector (Preguiça et al., "Dotted Version Vectors",
@@ -27,7 +28,8 @@ type Ahead struct {
 type Seen struct {
 	// Base covers, of each instance, every write up to a time.
 	Base Vector
-	// Ahead are single writes above Base, sorted by instance, then by time.
+	// Ahead are runs of writes above Base, sorted by instance, then by time. No
+	// two of them touch.
 	Ahead []Ahead
 }
 
@@ -36,23 +38,30 @@ func (s *Seen) Covers(d Dot) bool {
 	if s.Base.Covers(d) {
 		return true
 	}
-	_, ok := s.ahead(d)
-	return ok
+	return s.runs(d)
 }
 
-func (s *Seen) ahead(d Dot) (int, bool) {
-	return slices.BinarySearchFunc(s.Ahead, d, func(a Ahead, d Dot) int {
+// runs reports whether a run covers a write.
+func (s *Seen) runs(d Dot) bool {
+	i := s.ahead(d)
+	return i < len(s.Ahead) && s.Ahead[i].Instance == d.Instance && s.Ahead[i].Prev < d.Time
+}
+
+// ahead is where the first run is that ends with d or later.
+func (s *Seen) ahead(d Dot) int {
+	i, _ := slices.BinarySearchFunc(s.Ahead, d, func(a Ahead, d Dot) int {
 		if c := cmp.Compare(a.Instance, d.Instance); c != 0 {
 			return c
 		}
 		return cmp.Compare(a.Time, d.Time)
 	})
+	return i
 }
 
 // HasRoom reports whether Take can note a write: there is room ahead, or none is
 // needed.
 func (s *Seen) HasRoom(d Dot, prev uint64) bool {
-	return prev <= s.Base.At(d.Instance) || len(s.Ahead) < MaxAhead
+	return prev <= s.Base.At(d.Instance) || len(s.Ahead) < MaxAhead || s.runs(Dot{prev, d.Instance})
 }
 
 // Take notes that a write has been seen. The vector moves up to it if its issuer
@@ -66,8 +75,21 @@ func (s *Seen) Take(d Dot, prev uint64) {
 		s.settle()
 		return
 	}
-	i, _ := s.ahead(d)
-	s.Ahead = slices.Insert(s.Ahead, i, Ahead{d, prev})
+	s.Ahead = slices.Insert(s.Ahead, s.ahead(d), Ahead{d, prev})
+	s.join()
+}
+
+// join makes one run of those that touch.
+func (s *Seen) join() {
+	joined := s.Ahead[:0]
+	for _, a := range s.Ahead {
+		for n := len(joined) - 1; n >= 0 && joined[n].Instance == a.Instance && joined[n].Time >= a.Prev; n-- {
+			a.Prev = min(a.Prev, joined[n].Prev)
+			joined = joined[:n]
+		}
+		joined = append(joined, a)
+	}
+	s.Ahead = joined
 }
 
 // Reach notes what an instance said of itself: its clock stands at now, and its
@@ -91,7 +113,7 @@ func (s *Seen) Merge(o *Seen) {
 	if len(o.Ahead) > 0 {
 		s.Ahead = append(s.Ahead, o.Ahead...)
 		slices.SortFunc(s.Ahead, compareAhead)
-		s.Ahead = slices.CompactFunc(s.Ahead, func(a, b Ahead) bool { return a.Dot == b.Dot })
+		s.join()
 	}
 	s.settle()
 }

@@ -11,7 +11,7 @@ import (
 //
 //	knowledge  vector of Seen │ count │ ahead… │ vector of Hidden
 //	vector     count │ (instance 8 │ time 8)…
-//	ahead      instance 8 │ time 8 │ how long before that its issuer's last write was
+//	ahead      instance 8 │ time 8 │ how long before that the write before the run was
 const (
 	// MaxInstances bounds a vector that is read: more writers than a cluster
 	// has had within the time that departed ones are remembered.
