@@ -34,7 +34,7 @@ func (e *Engine) Check() error {
 	if listed != live {
 		return fmt.Errorf("check: the ordered index holds %d keys, %d are live", listed, live)
 	}
-	if slots := e.slab.Stats().Slots; int(slots) != total {
+	if slots := e.slab.Stats().Slots; slots != total {
 		return fmt.Errorf("check: the slab holds %d records, the shards %d", slots, total)
 	}
 	return nil

@@ -217,13 +217,3 @@ func TestAReapedEntryTravelsWithoutItsValueAndStaysAbsent(t *testing.T) {
 	full.Version.Instance = 1
 	requireOutcome(t, b, second+1500, full, merkle.Ignored)
 }
-
-// wireOf is the wire form of what the engine holds of a key, live or not.
-func wireOf(t testing.TB, e *Engine, key string) []byte {
-	t.Helper()
-	src := e.Source(func() int64 { return wall })
-	pos := e.Hasher().Position(key)
-	items := src.Items(merkle.RangeOf(pos, merkle.MaxDepth), 0, nil, 1)
-	require.Len(t, items, 1)
-	return src.AppendEntry(nil, items[0])
-}
