@@ -33,6 +33,14 @@ type Config struct {
 	Key          merkle.Key    // of the digests, the same in the whole cluster
 	MaxValueSize int           // bytes, default 1 MiB, at most 1 GiB
 	MaxClockSkew time.Duration // how far ahead of the wall clock a version may be, in whole ms, default 500 ms
+
+	// MaxMemory is what Used may come to, in bytes; 0: no limit. Puts that make the
+	// store grow are refused above 85 % of it, other members' entries above all of
+	// it; deletes and what does not grow never are.
+	MaxMemory int64
+	// Beside, if set, is what counts too and is not the engine's: it is asked with
+	// each write that grows, and must be quick.
+	Beside func() int64
 }
 
 // Engine holds a node's entries. See the package comment.
@@ -45,6 +53,7 @@ type Engine struct {
 	slab     records
 	sequence sequence
 	know     knowledge
+	budget   budget
 
 	// keyed is replaced by a rekey, which holds all of every shard's locks. So
 	// whoever holds one of them knows that positions and digests do not change.
@@ -93,6 +102,7 @@ func New(c Config) *Engine {
 		clock:    NewClock(c.MaxClockSkew),
 		slab:     records{slab.New()},
 	}
+	e.budget.limit, e.budget.beside = max(c.MaxMemory, 0), c.Beside
 	e.know.Seen.Base.Raise(causal.Dot{Time: math.MaxUint64, Instance: c.Instance})
 	e.keyed.Store(&keyed{key: c.Key, hasher: merkle.NewHasher(c.Key)})
 	for i := range e.shards {
@@ -101,6 +111,7 @@ func New(c Config) *Engine {
 	keyOf := func(ref uint32) []byte { return e.slab.at(slab.Ref(ref)).key() }
 	for i := range e.orders {
 		e.orders[i].tree = reftree.New(keyOf)
+		e.orders[i].settle(&e.budget)
 	}
 	runtime.AddCleanup(e, (*slab.Allocator).Close, e.slab.Allocator)
 	return e
@@ -277,7 +288,7 @@ func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (Entry, 
 	if o.KeepTTL && p.old.liveAt(now) {
 		ent.ExpiresAt = p.old.expiresAt()
 	}
-	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+	if err := e.commitLocked(op, &p, &ent, ceilingPut, now); err != nil {
 		return Entry{}, err
 	}
 	return ent, nil
@@ -296,7 +307,7 @@ func (e *Engine) Delete(now int64, key string) (ent Entry, existed bool, err err
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, key)
 	existed = p.old.liveAt(now)
-	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+	if err := e.commitLocked(op, &p, &ent, ceilingNone, now); err != nil {
 		return Entry{}, false, err
 	}
 	return ent, existed, nil
@@ -335,7 +346,7 @@ func (e *Engine) expireAt(op string, now int64, key string, at int64) (Entry, er
 	ent := p.old.entry()
 	ent.Key, ent.Value = key, cloneValue(ent.Value)
 	ent.ExpiresAt = at
-	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+	if err := e.commitLocked(op, &p, &ent, ceilingEntry, now); err != nil {
 		return Entry{}, err
 	}
 	return ent, nil
@@ -344,10 +355,10 @@ func (e *Engine) expireAt(op string, now int64, key string, at int64) (Entry, er
 // commitLocked gives a local write its version and stores it. Both happen
 // under one hold of the shard's lock: a version that is out is held. p's shard
 // must be locked.
-func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error {
+func (e *Engine) commitLocked(op string, p *place, ent *Entry, c ceiling, now int64) error {
 	// The room comes first: a version that is out is never taken back, or the
 	// others would wait for the write.
-	if err := e.reserveLocked(p, ent); err != nil {
+	if err := e.reserveLocked(p, ent, c); err != nil {
 		return failed(op, ent.Key, err)
 	}
 	t, prev, err := e.sequence.next(e.clock, now)
@@ -370,7 +381,7 @@ func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error 
 // is no fault of the order either, as a later round brings it again: its version
 // is more than the allowed skew ahead of now, its value is over this node's
 // limit, it lost its value to an expiry that by now has not come yet, or there
-// is no memory for it.
+// is no memory for it (Config.MaxMemory).
 //
 // The engine copies what it keeps. lag is how long ago, in ms, an applied
 // entry's version was issued.
@@ -399,8 +410,7 @@ func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen) (outcome merk
 		}
 		return merkle.Ignored, 0
 	}
-	if e.reserveLocked(&p, ent) != nil {
-		e.refused.Add(1)
+	if e.reserveLocked(&p, ent, ceilingOf(e.stageOf(ent))) != nil {
 		return merkle.Refused, 0
 	}
 	if p.old != nil {
@@ -436,8 +446,7 @@ func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector) (outcome merk
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, ent.Key)
 	wins := e.supersedes(&p, ent, now)
-	if wins && e.reserveLocked(&p, ent) != nil {
-		e.refused.Add(1)
+	if wins && e.reserveLocked(&p, ent, ceilingOf(e.stageOf(ent))) != nil {
 		return merkle.Refused, 0
 	}
 	push := causal.Push{Write: dot(ent.Version), Over: dot(ent.Over), Prev: ent.Prev, Hidden: hidden}
