@@ -24,6 +24,9 @@
 // writer never waits. What a peer can hold up is bounded: Config.QueueBytes
 // queued, and one batch of Config.BatchBytes (or one larger entry) in flight.
 //
+// A peer whose memory is full says so in its payload (Payload.Full), and Full lists
+// those that last did: the node refuses puts that would make the store grow.
+//
 // # Rounds
 //
 // A round is owed to a peer that has just come up (join, heal), that missed a

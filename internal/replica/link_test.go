@@ -210,3 +210,35 @@ func TestAQueueGivesBackWhatItHasSent(t *testing.T) {
 	entries := q.take(1)
 	require.Empty(t, entries)
 }
+
+func TestAPeerIsFullUntilItSaysOtherwiseOrIsGone(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	r.settled(2)
+	says := func(instance uint64, full bool) {
+		r.m.PeerPayload(r.now, instance, &Payload{Ready: true, Full: full}, Same, &r.out)
+	}
+	says(2, true)
+	says(1, true)
+	says(3, true) // nobody
+	require.Equal(t, []uint64{1, 2}, r.m.Full(nil))
+	says(1, false)
+	require.Equal(t, []uint64{2}, r.m.Full(nil))
+	r.m.PeerDown(r.now, 2, &r.out)
+	require.Empty(t, r.m.Full(nil))
+}
+
+func TestQueuedIsWhatWaitsForThePeers(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	r.settled(2)
+	r.write("a") // in flight
+	require.Zero(t, r.m.Queued())
+	first := r.take().Pushes
+	r.write("b")
+	require.Equal(t, 2*(entryOverhead+11), r.m.Queued())
+	r.pushDone(first[0], false)
+	require.Equal(t, entryOverhead+11, r.m.Queued())
+	r.pushDone(first[1], false)
+	require.Zero(t, r.m.Queued())
+}
