@@ -26,6 +26,7 @@ var engineCodes = []struct {
 	{engine.ErrInvalidTTL, wire.CodeInvalid},
 	{engine.ErrKeyTooLarge, wire.CodeTooLarge},
 	{engine.ErrValueTooLarge, wire.CodeTooLarge},
+	{engine.ErrOverloaded, wire.CodeOverloaded},
 	{engine.ErrClockAhead, wire.CodeClock},
 	{context.DeadlineExceeded, wire.CodeTimeout},
 	{context.Canceled, wire.CodeTimeout},
@@ -57,6 +58,11 @@ func (s server) HandleImmediate(ctx context.Context, req *wire.Request, resp *wi
 // Handle answers one request. It may be called from many goroutines.
 func (s server) Handle(ctx context.Context, req *wire.Request, resp *wire.Response) {
 	begin := time.Now()
+	if m := &s.node.memory; m.limit > 0 {
+		n := requestBytes(req)
+		m.frames.Add(n)
+		defer m.frames.Add(-n)
+	}
 	if req.Op.Writes() {
 		s.node.writes.RLock()
 		defer s.node.writes.RUnlock()

@@ -15,8 +15,13 @@ type Memory struct {
 // Total is all of it.
 func (m Memory) Total() uint64 { return m.Records + m.Index }
 
-// Memory looks at each shard in turn. Used keeps count instead.
+// Memory is what the engine's counters say.
 func (e *Engine) Memory() Memory {
+	return Memory{Records: uint64(e.slab.Mapped()), Index: uint64(e.budget.index.Load())}
+}
+
+// memory looks at each shard in turn, and has to come to the same.
+func (e *Engine) memory() Memory {
 	m := Memory{Records: uint64(e.slab.Stats().Mapped)}
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -83,7 +88,7 @@ func ceilingOf(st stage) ceiling {
 // Used is the memory that counts against Config.MaxMemory, in bytes: what Memory
 // says, kept up to date, and Config.Beside.
 func (e *Engine) Used() int64 {
-	n := e.slab.Mapped() + e.budget.index.Load()
+	n := int64(e.Memory().Total())
 	if e.budget.beside != nil {
 		n += e.budget.beside()
 	}
@@ -118,7 +123,11 @@ func (b *budget) refuse(c ceiling) {
 	}
 }
 
-func (b *budget) forPuts() int64 { return b.limit / 100 * putPercent }
+func (b *budget) forPuts() int64 { return MemoryForPuts(b.limit) }
+
+// MemoryForPuts is the part of a limit above which puts that make the store grow are
+// refused: 85 %.
+func MemoryForPuts(limit int64) int64 { return limit / 100 * putPercent }
 
 // grows reports whether storing a record of that size takes more than what its
 // key holds.

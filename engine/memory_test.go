@@ -48,11 +48,11 @@ func TestUsedIsWhatAWalkOverTheShardsFinds(t *testing.T) {
 			require.NoError(t, err)
 		}
 		if i%1000 == 0 {
-			require.Equal(t, int64(e.Memory().Total())+1000, e.Used())
+			require.Equal(t, int64(e.memory().Total())+1000, e.Used())
 		}
 	}
 	e.Rekey(merkle.Key{Created: 1, Secret: [16]byte{9}})
-	require.Equal(t, int64(e.Memory().Total())+1000, e.Used())
+	require.Equal(t, int64(e.memory().Total())+1000, e.Used())
 }
 
 func TestPutsThatGrowTheStoreAreRefusedAbove85Percent(t *testing.T) {

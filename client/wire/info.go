@@ -35,6 +35,10 @@ type StatusInfo struct {
 	LagSeconds     float64 `cbor:"lag_seconds" json:"lag_seconds"`
 	UptimeSeconds  float64 `cbor:"uptime_seconds" json:"uptime_seconds"`
 	Clock          uint64  `cbor:"clock" json:"clock,string"`
+
+	MemoryBytes uint64   `cbor:"memory_bytes,omitempty" json:"memory_bytes,string"`
+	MemoryLimit uint64   `cbor:"memory_limit_bytes,omitempty" json:"memory_limit_bytes,string"` // 0: none
+	Full        []string `cbor:"full,omitempty" json:"full"`                                    // members whose memory is, as the node knows
 }
 
 // SyncInfo is what one round of a sync did.

@@ -199,6 +199,8 @@ func responseVectors(t *testing.T) []responseVector {
 		Entries: 3, Tombstones: 2, EntryBytes: 1000, RootDigest: "000102030405060708090a0b0c0d0e0f",
 		RoundsEqual: 1, RoundsRepaired: 2, RoundsFailed: 3, LagSeconds: 0.25, UptimeSeconds: 10, Clock: clock,
 	}
+	full := status
+	full.MemoryBytes, full.MemoryLimit, full.Full = 500<<20, 512<<20, []string{"a:7946", "b"}
 	syncs := []SyncInfo{
 		{Peer: "b", Result: "repaired", BytesSent: 100, BytesReceived: 200, EntriesSent: 1, EntriesReceived: 2, DurationSeconds: 0.5},
 		{Peer: "c", Result: "failed", Error: "connection lost"},
@@ -231,6 +233,7 @@ func responseVectors(t *testing.T) []responseVector {
 		base("status", func(v *responseVector) { b, err := EncodeInfo(status); info(v, b, err, status) }),
 		base("sync", func(v *responseVector) { b, err := EncodeInfo(syncs); info(v, b, err, syncs) }),
 		base("extension", func(v *responseVector) { v.Ext = octets{9} }),
+		base("status: a limit on memory, and who is full", func(v *responseVector) { b, err := EncodeInfo(full); info(v, b, err, full) }),
 	}
 }
 
