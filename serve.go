@@ -26,6 +26,8 @@ var engineCodes = []struct {
 	{engine.ErrInvalidTTL, wire.CodeInvalid},
 	{engine.ErrKeyTooLarge, wire.CodeTooLarge},
 	{engine.ErrValueTooLarge, wire.CodeTooLarge},
+	{engine.ErrConditionFailed, wire.CodeConditionFailed},
+	{engine.ErrInvalidCondition, wire.CodeInvalid},
 	{engine.ErrOverloaded, wire.CodeOverloaded},
 	{engine.ErrClockAhead, wire.CodeClock},
 	{context.DeadlineExceeded, wire.CodeTimeout},
@@ -91,6 +93,9 @@ func refuse(resp *wire.Response, err error) {
 	} else {
 		resp.Fail(codeOf(err), err.Error())
 	}
+	if c, ok := errors.AsType[*engine.ConditionError](err); ok && c.Current != nil {
+		resp.Version, resp.ExpiresAt, resp.Value = c.Current.Version.Bytes(), c.Current.ExpiresAt, c.Current.Value
+	}
 }
 
 // admit decides whether the node takes the request at all, and takes the
@@ -125,7 +130,7 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 		})
 	case wire.OpDelete:
 		return s.write(resp, func(now int64) (e engine.Entry, err error) {
-			e, resp.Existed, err = s.node.engine.Delete(now, string(req.Key))
+			e, resp.Existed, err = s.node.engine.DeleteIf(now, string(req.Key), conditionOf(req))
 			return e, err
 		})
 	case wire.OpTouch:
@@ -155,7 +160,15 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 }
 
 func putOptions(req *wire.Request) engine.PutOptions {
-	return engine.PutOptions{TTL: req.TTL, ExpiresAt: req.ExpiresAt, KeepTTL: req.KeepTTL}
+	return engine.PutOptions{TTL: req.TTL, ExpiresAt: req.ExpiresAt, KeepTTL: req.KeepTTL, If: conditionOf(req)}
+}
+
+func conditionOf(req *wire.Request) engine.Condition {
+	c := engine.Condition{Absent: req.IfAbsent}
+	if req.IfVersion != [16]byte{} {
+		c.Version = engine.VersionFrom(req.IfVersion)
+	}
+	return c
 }
 
 func (s server) get(req *wire.Request, resp *wire.Response) error {

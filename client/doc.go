@@ -40,7 +40,7 @@
 // took effect. Put, Delete, Touch and Persist are then sent again: the second one
 // takes effect as a write of its own, later time. So what the caller asked for
 // holds in the end; but a write by somebody else between the two is overwritten.
-// Sync is not sent twice. A write that ended in ErrTimeout may have taken effect,
+// Sync and writes with a condition are not sent twice: they end in ErrUnavailable. A write that ended in ErrTimeout may have taken effect,
 // or may still.
 //
 // # Errors

@@ -125,6 +125,9 @@ type Error struct {
 	Message string
 	// RetryAfter is the node's hint; zero: none.
 	RetryAfter time.Duration
+	// Current is what the key holds whose condition failed; nil: it is absent, or
+	// the failure is another one.
+	Current *Entry
 	// Cause is another error that errors.Is shall find, a context's for example.
 	Cause error
 }

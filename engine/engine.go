@@ -228,12 +228,13 @@ func (e *Engine) Held(key string, dst []byte) (ent Entry, ok bool) {
 	return ent, true
 }
 
-// PutOptions say when a written entry expires: at most one of them may be set,
-// none meaning never.
+// PutOptions say when a written entry expires: at most one of ExpiresAt, TTL and
+// KeepTTL may be set, none meaning never; and what the write demands.
 type PutOptions struct {
 	ExpiresAt int64         // ms since 1970, at most MaxExpiry; a time that has passed is a put that no reader sees
 	TTL       time.Duration // from now on, above zero; rounded up to a whole ms
 	KeepTTL   bool          // as the entry that is replaced, if that is still live
+	If        Condition     // of a put: what the key must hold
 }
 
 // expiry is when the entry expires, KeepTTL aside.
@@ -285,6 +286,9 @@ func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (Entry, 
 	s, k, pos := e.lock(key)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, key)
+	if err := p.demand(now, key, o.If); err != nil {
+		return Entry{}, failed(op, key, err)
+	}
 	if o.KeepTTL && p.old.liveAt(now) {
 		ent.ExpiresAt = p.old.expiresAt()
 	}
@@ -298,6 +302,11 @@ func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (Entry, 
 // does so for a key that this node never heard of too: its put may be on the
 // way, and the delete came last.
 func (e *Engine) Delete(now int64, key string) (ent Entry, existed bool, err error) {
+	return e.DeleteIf(now, key, Condition{})
+}
+
+// DeleteIf is Delete where a condition holds.
+func (e *Engine) DeleteIf(now int64, key string, c Condition) (ent Entry, existed bool, err error) {
 	const op = "delete"
 	if err := checkKey(key); err != nil {
 		return Entry{}, false, failed(op, key, err)
@@ -306,6 +315,9 @@ func (e *Engine) Delete(now int64, key string) (ent Entry, existed bool, err err
 	s, k, pos := e.lock(key)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, key)
+	if err := p.demand(now, key, c); err != nil {
+		return Entry{}, false, failed(op, key, err)
+	}
 	existed = p.old.liveAt(now)
 	if err := e.commitLocked(op, &p, &ent, ceilingNone, now); err != nil {
 		return Entry{}, false, err

@@ -21,6 +21,9 @@ var (
 	ErrClockAhead    = errors.New("clock ahead")
 	ErrOverloaded    = errors.New("no memory left")
 	ErrMalformed     = errors.New("malformed")
+
+	ErrConditionFailed  = errors.New("condition failed")
+	ErrInvalidCondition = errors.New("invalid condition")
 )
 
 func failed(op, key string, err error) error {

@@ -13,6 +13,8 @@ func FuzzRequest(f *testing.F) {
 		{Op: OpPut, Key: []byte("k"), Value: []byte("v"), TTL: 1},
 		{Op: OpList, Prefix: []byte("p"), After: []byte("a"), Limit: 1, KeysOnly: true},
 		{Op: OpPing, Ext: []byte{1}},
+		{Op: OpPut, Key: []byte("k"), Value: []byte("v"), IfAbsent: true},
+		{Op: OpDelete, Key: []byte("k"), IfVersion: testVersion},
 	} {
 		f.Add(byte(r.Op), r.AppendTo(nil))
 	}

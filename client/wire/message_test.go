@@ -43,6 +43,8 @@ func TestCheckNamesWhatCannotBeSent(t *testing.T) {
 		"get: extension is 1025 bytes, the limit is 1024: malformed":                  {Op: OpGet, Key: key, Ext: make([]byte, 1025)},
 		"get: flags 0x0001 do not belong to it: malformed":                            {Op: OpGet, Key: key, TTL: 1},
 		"put: more than one of TTL, expiry and keep-TTL: malformed":                   {Op: OpPut, Key: key, TTL: 1, KeepTTL: true},
+		"put: both of if-absent and if-version: malformed":                            {Op: OpPut, Key: key, IfAbsent: true, IfVersion: testVersion},
+		"touch: flags 0x0400 do not belong to it: malformed":                          {Op: OpTouch, Key: key, IfAbsent: true},
 		"ping: takes no key: malformed":                                               {Op: OpPing, Key: key},
 		"delete: takes no value: malformed":                                           {Op: OpDelete, Key: key, Value: key},
 	} {
@@ -117,6 +119,14 @@ func drawRequest(t *rapid.T) Request {
 			r.ExpiresAt = rapid.Int64Range(1, math.MaxInt64).Draw(t, "expires at")
 		case 3:
 			r.KeepTTL = spec.flags&reqKeepTTL != 0
+		}
+	}
+	if spec.flags&reqIfVersion != 0 {
+		switch rapid.IntRange(0, 2).Draw(t, "condition") {
+		case 1:
+			r.IfAbsent = true
+		case 2:
+			copy(r.IfVersion[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "demanded version"))
 		}
 	}
 	return r

@@ -6,17 +6,19 @@ import (
 	"time"
 )
 
-// A request's flags. Each but the two bare ones says that a field follows.
+// A request's flags. Each but the bare ones says that a field follows.
 const (
-	reqTTL       uint16 = 1 << 0 // u64 ms
-	reqExpiresAt uint16 = 1 << 1 // u64 ms since 1970
-	reqKeepTTL   uint16 = 1 << 2 // no field
-	reqKeysOnly  uint16 = 1 << 3 // no field
-	reqLimit     uint16 = 1 << 4 // u32
-	reqAfter     uint16 = 1 << 5 // u16 length, bytes
+	reqTTL       uint16 = 1 << 0  // u64 ms
+	reqExpiresAt uint16 = 1 << 1  // u64 ms since 1970
+	reqKeepTTL   uint16 = 1 << 2  // no field
+	reqKeysOnly  uint16 = 1 << 3  // no field
+	reqLimit     uint16 = 1 << 4  // u32
+	reqAfter     uint16 = 1 << 5  // u16 length, bytes
+	reqIfAbsent  uint16 = 1 << 10 // no field
+	reqIfVersion uint16 = 1 << 11 // 16 bytes
 	reqExt       uint16 = 1 << 15
 
-	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqExt
+	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqIfAbsent | reqIfVersion | reqExt
 
 	requestFixed = 4 + 8 + 2 + 2 // timeout, clock, flags, key length
 )
@@ -45,9 +47,16 @@ type Request struct {
 	Limit uint32
 	// KeysOnly leaves the values out of a list.
 	KeysOnly bool
+	// IfAbsent and IfVersion, if not zero, are conditions of a put or a delete: the
+	// key is absent, or at that version. At most one of them.
+	IfAbsent  bool
+	IfVersion [16]byte
 	// Ext holds hints that a node may ignore; none is defined yet.
 	Ext []byte
 }
+
+// Conditional says whether the request demands something of what its key holds.
+func (r *Request) Conditional() bool { return r.IfAbsent || r.IfVersion != [16]byte{} }
 
 // Check says why the request cannot be put on the wire. It checks what the
 // codec needs and leaves the store's rules to the node.
@@ -81,6 +90,9 @@ func (r *Request) checkFields(spec opSpec, flags uint16) error {
 	}
 	if n := flags & (reqTTL | reqExpiresAt | reqKeepTTL); n&(n-1) != 0 {
 		return fmt.Errorf("%v: more than one of TTL, expiry and keep-TTL: %w", r.Op, ErrMalformed)
+	}
+	if flags&reqIfAbsent != 0 && flags&reqIfVersion != 0 {
+		return fmt.Errorf("%v: both of if-absent and if-version: %w", r.Op, ErrMalformed)
 	}
 	if !spec.key && len(r.Key) > 0 {
 		return fmt.Errorf("%v: takes no key: %w", r.Op, ErrMalformed)
@@ -118,6 +130,12 @@ func (r *Request) flags() (f uint16) {
 	if len(r.After) != 0 {
 		f |= reqAfter
 	}
+	if r.IfAbsent {
+		f |= reqIfAbsent
+	}
+	if r.IfVersion != [16]byte{} {
+		f |= reqIfVersion
+	}
 	if len(r.Ext) != 0 {
 		f |= reqExt
 	}
@@ -139,6 +157,9 @@ func (r *Request) HeadSize() int {
 	}
 	if len(r.After) != 0 {
 		n += 2 + len(r.After)
+	}
+	if r.IfVersion != [16]byte{} {
+		n += len(r.IfVersion)
 	}
 	if len(r.Ext) != 0 {
 		n += 2 + len(r.Ext)
@@ -170,6 +191,9 @@ func (r *Request) AppendHead(dst []byte) []byte {
 	if len(r.After) != 0 {
 		dst = appendUint16(dst, uint16(len(r.After)))
 		dst = append(dst, r.After...)
+	}
+	if r.IfVersion != [16]byte{} {
+		dst = append(dst, r.IfVersion[:]...)
 	}
 	if len(r.Ext) != 0 {
 		dst = appendUint16(dst, uint16(len(r.Ext)))
@@ -226,6 +250,13 @@ func (r *Request) Parse(op Op, body []byte) error {
 	}
 	if flags&reqAfter != 0 {
 		r.After = p.filled("continuation key", p.bytes16("continuation key"))
+	}
+	r.IfAbsent = flags&reqIfAbsent != 0
+	if flags&reqIfVersion != 0 {
+		copy(r.IfVersion[:], p.take("demanded version", len(r.IfVersion)))
+		if r.IfVersion == [16]byte{} {
+			p.fail("demanded version", "is zero")
+		}
 	}
 	if flags&reqExt != 0 {
 		r.Ext = p.ext()

@@ -43,6 +43,8 @@ type requestVector struct {
 	ExpiresAt int64  `json:"expires_at_ms,omitempty"`
 	KeepTTL   bool   `json:"keep_ttl,omitempty"`
 	KeysOnly  bool   `json:"keys_only,omitempty"`
+	IfAbsent  bool   `json:"if_absent,omitempty"`
+	IfVersion octets `json:"if_version,omitempty"`
 	Prefix    octets `json:"prefix,omitempty"`
 	After     octets `json:"after,omitempty"`
 	Limit     uint32 `json:"limit,omitempty"`
@@ -50,11 +52,13 @@ type requestVector struct {
 }
 
 func (v requestVector) message(t *testing.T) Request {
-	return Request{
+	r := Request{
 		Op: opNamed(t, v.Op), Timeout: time.Duration(v.TimeoutMS) * time.Millisecond, Clock: v.Clock,
 		Key: v.Key, Value: v.Value, TTL: time.Duration(v.TTLMS) * time.Millisecond, ExpiresAt: v.ExpiresAt,
-		KeepTTL: v.KeepTTL, KeysOnly: v.KeysOnly, Prefix: v.Prefix, After: v.After, Limit: v.Limit, Ext: v.Ext,
+		KeepTTL: v.KeepTTL, KeysOnly: v.KeysOnly, Prefix: v.Prefix, After: v.After, Limit: v.Limit, Ext: v.Ext, IfAbsent: v.IfAbsent,
 	}
+	copy(r.IfVersion[:], v.IfVersion)
+	return r
 }
 
 func opNamed(t *testing.T, name string) Op {
@@ -176,6 +180,10 @@ func requestVectors() []requestVector {
 		base("status", "status"),
 		base("sync", "sync"),
 		base("ping", "ping"),
+		put("put: if absent, with a TTL", func(v *requestVector) { v.IfAbsent, v.TTLMS = true, 60_000 }),
+		put("put: if at a version", func(v *requestVector) { v.IfVersion = testVersion[:] }),
+		with(key("delete: if at a version", "delete"), func(v *requestVector) { v.IfVersion = testVersion[:] }),
+		with(key("delete: if absent", "delete"), func(v *requestVector) { v.IfAbsent = true }),
 	}
 }
 
@@ -233,6 +241,11 @@ func responseVectors(t *testing.T) []responseVector {
 		base("status", func(v *responseVector) { b, err := EncodeInfo(status); info(v, b, err, status) }),
 		base("sync", func(v *responseVector) { b, err := EncodeInfo(syncs); info(v, b, err, syncs) }),
 		base("extension", func(v *responseVector) { v.Ext = octets{9} }),
+		base("put, delete: the key is at another version", func(v *responseVector) {
+			v.Code, v.Message = "condition_failed", "the key is there at version 018bcfe568000007deadbeef00000001"
+			v.Version, v.ExpiresAt, v.Value = testVersion[:], 1_700_000_060_000, value("value")
+		}),
+		base("put, delete: the key is absent", func(v *responseVector) { v.Code = "condition_failed" }),
 		base("status: a limit on memory, and who is full", func(v *responseVector) { b, err := EncodeInfo(full); info(v, b, err, full) }),
 	}
 }
@@ -373,6 +386,9 @@ func malformedVectors(t *testing.T) []malformedVector {
 			return append(append(set(9, 0, 0x20)(b), 0, 0, 0, 2), make([]byte, entryFixed)...)
 		}),
 		response("more entries than allowed", "malformed", Response{}, func(b []byte) []byte { return append(set(9, 0, 0x20)(b), 0, 1, 0, 1) }),
+		request("put if absent and at a version", "malformed", Request{Op: OpPut, Key: key, IfAbsent: true, IfVersion: testVersion}, nil),
+		request("get if absent", "malformed", Request{Op: OpGet, Key: key, IfAbsent: true}, nil),
+		request("a demanded version of zero", "malformed", Request{Op: OpDelete, Key: key, IfVersion: testVersion}, set(requestFixed+1, make([]byte, 16)...)),
 		response("empty CBOR", "malformed", Response{}, func(b []byte) []byte { return append(set(9, 0, 0x80)(b), 0, 0, 0, 0) }),
 	}
 }

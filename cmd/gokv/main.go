@@ -116,7 +116,7 @@ whole. Start a node with gokv-node, or see it work first with: gokv demo
 
 A key or value that begins with a dash goes behind two dashes: gokv put -- k -1
 
-Exit status: 0 done; 1 no such key; 2 wrong use; 3 unreachable, not ready or
+Exit status: 0 done; 1 no such key, or a condition does not hold; 2 wrong use; 3 unreachable, not ready or
 timed out; 4 refused (not authorised, too large, overloaded, clock).`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
