@@ -63,13 +63,16 @@
 // waits for no scan, round or sweep. List shows the store as it was at one
 // instant, page by page.
 //
+// Batch does several writes at once: it holds both locks of all the shards that it
+// touches, each kind in the shards' order, so that nobody sees a part of it.
+//
 // # Limits
 //
 // Keys have 1 to 4,096 bytes, values up to Config.MaxValueSize, at most 1 GiB;
 // expiries are before the year 10000. An entry costs about 65 bytes beside its
 // key and value, 77 if it expires, and up to 6 % more where the size of its slot
 // is rounded up (4 bytes below 256). 128 GiB of records is the most. The number
-// of keys ever written is not limited here.
+// of keys ever written is limited by Config.MaxMemory alone.
 //
 // # Planted bugs
 //

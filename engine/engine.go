@@ -60,8 +60,8 @@ type Engine struct {
 	keyed   atomic.Pointer[keyed]
 	rekeyMu sync.Mutex
 
-	// Lock order: rekeyMu, shards by number (w before mu), then one order, the
-	// sequence or the knowledge. The
+	// Lock order: rekeyMu, every w by its shard's number, every mu likewise, then one
+	// order, the sequence or the knowledge. The
 	// arrays are part of the engine so that a goroutine at work in a shard keeps
 	// the engine alive, and with it the slab.
 	shards [shardCount]shard

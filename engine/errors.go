@@ -23,6 +23,8 @@ var (
 	ErrMalformed     = errors.New("malformed")
 
 	ErrConditionFailed  = errors.New("condition failed")
+	ErrInvalidBatch     = errors.New("invalid batch")
+	ErrBatchTooLarge    = errors.New("batch too large")
 	ErrInvalidCondition = errors.New("invalid condition")
 )
 

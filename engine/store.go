@@ -21,6 +21,7 @@ type place struct {
 	old   record   // nil: nothing is held of the key
 	room  slab.Ref // reserved; zero: nothing is
 	stage stage    // of what the room was reserved for
+	open  bool     // the shard's mu is held by whoever stores it
 }
 
 func (e *Engine) placeOf(s *shard, k *keyed, pos uint64, key string) place {
@@ -139,7 +140,9 @@ func (e *Engine) writeLocked(p *place, ent *Entry, st stage, digest merkle.Diges
 	if wasLive && st == stageLive && !stays {
 		e.relist(p.room)
 	}
-	s.mu.Lock()
+	if !p.open {
+		s.mu.Lock()
+	}
 	switch {
 	case stays:
 		p.old.write(ent, st, digest, false)
@@ -148,7 +151,9 @@ func (e *Engine) writeLocked(p *place, ent *Entry, st stage, digest merkle.Diges
 	default:
 		s.table.add(tagOf(p.pos), p.room)
 	}
-	s.mu.Unlock()
+	if !p.open {
+		s.mu.Unlock()
+	}
 	if p.old != nil && !stays {
 		e.slab.Free(p.ref)
 	}

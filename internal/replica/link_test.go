@@ -242,3 +242,32 @@ func TestQueuedIsWhatWaitsForThePeers(t *testing.T) {
 	r.pushDone(first[1], false)
 	require.Zero(t, r.m.Queued())
 }
+
+func TestWhatWasWrittenTogetherGoesTogether(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.BatchBytes = 3 * (entryOverhead + 11) })
+	r.settled(1)
+	together := func(keys ...string) {
+		var entries []*engine.Entry
+		for _, k := range keys {
+			r.seq++
+			entries = append(entries, entryOf(k, 10, r.seq))
+		}
+		r.m.WriteBatch(r.now, entries, &r.out)
+	}
+	together("a", "b", "c", "d", "e") // more than a push is bounded to
+	got := r.take().Pushes
+	require.Len(t, got, 1)
+	require.Equal(t, []string{"a", "b", "c", "d", "e"}, keys(got[0].Entries))
+
+	r.write("f")
+	together("g", "h", "i")
+	together("j", "k", "l", "m")
+	r.write("n")
+	for _, want := range [][]string{{"f"}, {"g", "h", "i"}, {"j", "k", "l", "m"}, {"n"}} {
+		got = r.pushDone(got[0], false).Pushes
+		require.Len(t, got, 1)
+		require.Equal(t, want, keys(got[0].Entries))
+	}
+	r.pushDone(got[0], false)
+	require.True(t, r.m.Drained())
+}
