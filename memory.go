@@ -56,7 +56,11 @@ func requestBytes(req *wire.Request) int64 {
 	if req.Op == wire.OpList {
 		return 3 * pageBytes // as the engine hands it out, as an answer, and as a frame
 	}
-	return int64(len(req.Key) + len(req.Value))
+	n := int64(len(req.Key) + len(req.Value))
+	for i := range req.Items {
+		n += int64(len(req.Items[i].Key) + len(req.Items[i].Value))
+	}
+	return n
 }
 
 // heap is what is left for Go's heap: what lies outside of it is taken off as if

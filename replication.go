@@ -157,6 +157,21 @@ func (r *replication) write(e engine.Entry) {
 	})
 }
 
+// writeBatch is write for what was written together.
+func (r *replication) writeBatch(results []engine.BatchResult) {
+	r.step(func(now time.Time) {
+		together := make([]*engine.Entry, len(results))
+		for i := range results {
+			e := results[i].Entry
+			if len(r.peers) > 0 {
+				e.Value = bytes.Clone(e.Value)
+			}
+			together[i] = &e
+		}
+		r.machine.WriteBatch(now, together, &r.out)
+	})
+}
+
 // peerUp and peerDown follow the membership.
 func (r *replication) peerUp(m membership.Member) {
 	r.horizon.Alive(m.Instance)

@@ -26,6 +26,8 @@ var engineCodes = []struct {
 	{engine.ErrInvalidTTL, wire.CodeInvalid},
 	{engine.ErrKeyTooLarge, wire.CodeTooLarge},
 	{engine.ErrValueTooLarge, wire.CodeTooLarge},
+	{engine.ErrInvalidBatch, wire.CodeInvalid},
+	{engine.ErrBatchTooLarge, wire.CodeTooLarge},
 	{engine.ErrConditionFailed, wire.CodeConditionFailed},
 	{engine.ErrInvalidCondition, wire.CodeInvalid},
 	{engine.ErrOverloaded, wire.CodeOverloaded},
@@ -93,6 +95,9 @@ func refuse(resp *wire.Response, err error) {
 	} else {
 		resp.Fail(codeOf(err), err.Error())
 	}
+	if b, ok := errors.AsType[*engine.BatchError](err); ok {
+		resp.Item = uint32(b.Item)
+	}
 	if c, ok := errors.AsType[*engine.ConditionError](err); ok && c.Current != nil {
 		resp.Version, resp.ExpiresAt, resp.Value = c.Current.Version.Bytes(), c.Current.ExpiresAt, c.Current.Value
 	}
@@ -155,6 +160,8 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 		return encodeBody(resp, infos)
 	case wire.OpPing:
 		return nil
+	case wire.OpBatch:
+		return s.batch(req, resp)
 	}
 	return refusal{wire.CodeUnsupported, fmt.Sprintf("operation %d is not known here", req.Op)}
 }
@@ -198,8 +205,47 @@ const staleTries = 3
 // write applies a local write, hands it to replication and tells the client
 // its version.
 func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, error)) error {
+	var e engine.Entry
+	err := s.atFreshTime(func(now int64) (err error) {
+		e, err = apply(now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.node.replication.write(e)
+	resp.Version = e.Version.Bytes()
+	resp.ExpiresAt = e.ExpiresAt
+	return nil
+}
+
+// batch does all of a batch's writes, or none.
+func (s server) batch(req *wire.Request, resp *wire.Response) error {
+	ops := make([]engine.BatchOp, len(req.Items))
+	for i := range req.Items {
+		it := &req.Items[i]
+		ops[i] = engine.BatchOp{Key: string(it.Key), Value: it.Value, Delete: it.Op == wire.OpDelete, PutOptions: putOptions(it)}
+	}
+	var results []engine.BatchResult
+	err := s.atFreshTime(func(now int64) (err error) {
+		results, err = s.node.engine.Batch(now, ops)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.node.replication.writeBatch(results)
+	resp.Results = make([]wire.Result, len(results))
+	for i := range results {
+		resp.Results[i] = wire.Result{Version: results[i].Entry.Version.Bytes(), Existed: results[i].Existed}
+	}
+	return nil
+}
+
+// atFreshTime runs a local write with the wall time.
+func (s server) atFreshTime(apply func(now int64) error) error {
 	now := s.node.nowMS()
-	e, err := apply(now)
+	err := apply(now)
 	// A goroutine that was put aside after it read the wall clock may come back
 	// to versions that others took meanwhile, further ahead of that time than
 	// the skew. That says nothing of the clocks: it is judged by a new reading.
@@ -209,7 +255,7 @@ func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, 
 			break
 		}
 		now = later
-		e, err = apply(now)
+		err = apply(now)
 	}
 	if err != nil {
 		// The engine names operation and key, as the client's error does; one
@@ -219,9 +265,6 @@ func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, 
 		}
 		return err
 	}
-	s.node.replication.write(e)
-	resp.Version = e.Version.Bytes()
-	resp.ExpiresAt = e.ExpiresAt
 	return nil
 }
 

@@ -233,6 +233,9 @@ func refused(req *wire.Request, resp *wire.Response, addr string) error {
 		Op: req.Op, Key: string(req.Key), Addr: addr,
 		Code: resp.Code, Message: resp.Message, RetryAfter: resp.RetryAfter,
 	}
+	if n := int(resp.Item); n > 0 && n <= len(req.Items) {
+		e.Item, e.Key = n, string(req.Items[n-1].Key)
+	}
 	if v := Version(resp.Version); resp.Code == wire.CodeConditionFailed && !v.IsZero() {
 		e.Current = &Entry{Key: e.Key, Value: bytes.Clone(resp.Value), Version: v, ExpiresAt: unixMilli(resp.ExpiresAt)}
 	}

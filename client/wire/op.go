@@ -5,7 +5,7 @@ import "fmt"
 // Op is an operation: the kind of a request's frame.
 type Op uint8
 
-// Operations. Watch and Batch have their numbers and no meaning yet.
+// Operations. Watch has its number and no meaning yet.
 const (
 	OpGet     Op = 1
 	OpPut     Op = 2
@@ -37,6 +37,7 @@ type opSpec struct {
 	name  string
 	key   bool // takes a key (a prefix, for List)
 	value bool // ends with a value
+	items bool // ends with items
 	flags uint16
 }
 
@@ -53,6 +54,7 @@ var ops = [...]opSpec{
 	OpStatus:  {name: "status"},
 	OpSync:    {name: "sync"},
 	OpPing:    {name: "ping"},
+	OpBatch:   {name: "batch", items: true},
 }
 
 // Ops lists the operations of this version, in the order of their numbers.
@@ -79,7 +81,7 @@ func (o Op) Known() bool { _, ok := o.spec(); return ok }
 // Writes says whether the operation changes what the store holds.
 func (o Op) Writes() bool {
 	switch o {
-	case OpPut, OpDelete, OpTouch, OpPersist:
+	case OpPut, OpDelete, OpTouch, OpPersist, OpBatch:
 		return true
 	}
 	return false
