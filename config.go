@@ -81,6 +81,13 @@ type Config struct {
 	// 1 MiB. It must be the same on all members.
 	MaxValueSize int64
 
+	// MaxMemory is what the node's memory may come to, in bytes, 64 MiB or more;
+	// 0, the default: no limit. Above 85 % of it puts that make the store grow are
+	// refused, on all members; above all of it, what other members wrote is.
+	// Deletes, and overwrites with no more than there was, always pass. While a
+	// node with it runs, Go's soft limit on memory is set accordingly.
+	MaxMemory int64
+
 	// MaxClockSkew is how far ahead of the wall clock a version may be.
 	// 10 ms to 1 min, default 500 ms.
 	MaxClockSkew time.Duration
@@ -209,6 +216,9 @@ func (c Config) Validate() error {
 		wrong("max-value-size", "%d B: at least 1 B", c.MaxValueSize)
 	case c.MaxValueSize > largestMaxValueSize:
 		wrong("max-value-size", "%s: at most %s", setting.FormatSize(c.MaxValueSize), setting.FormatSize(largestMaxValueSize))
+	}
+	if c.MaxMemory != 0 && c.MaxMemory < leastMaxMemory {
+		wrong("max-memory", "%s: at least %s, or 0 for no limit", setting.FormatSize(c.MaxMemory), setting.FormatSize(leastMaxMemory))
 	}
 	if n := countSet(c.TLSCA, c.TLSCert, c.TLSKey); n != 0 && n != 3 {
 		wrong("tls-ca, tls-cert, tls-key", "%d of the three given: mutual TLS needs all", n)

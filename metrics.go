@@ -9,6 +9,7 @@ import (
 
 	"github.com/tochemey/gokv/client/wire"
 	"github.com/tochemey/gokv/discovery"
+	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/auth"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
@@ -178,6 +179,15 @@ func (m *metrics) watch(n *Node) {
 			}
 			return n.replication.diverged().Seconds()
 		})
+	gauge("gokv_memory_bytes", "Memory that counts against the limit: contents, queues of pushes, frames in flight, and the process itself.",
+		func() float64 { return float64(n.engine.Used()) })
+	gauge("gokv_memory_limit_bytes", "The limit, --max-memory; 0: none.", func() float64 { return float64(n.memory.limit) })
+	gauge("gokv_full_members", "Live members whose memory is over 85 % of their limit, this node included.", func() float64 {
+		if !n.isWired() {
+			return 0
+		}
+		return float64(len(n.fullMembers()))
+	})
 	counter := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 	}
@@ -187,6 +197,15 @@ func (m *metrics) watch(n *Node) {
 		func() float64 { return float64(n.engine.Stats().Conflicts) })
 	counter("gokv_scrub_mismatches_total", "Entries or digests found in memory that are not what was written; must stay zero.",
 		func() float64 { return float64(n.engine.Stats().Mismatches) })
+	for from, read := range map[string]func(engine.Stats) uint64{
+		"client": func(s engine.Stats) uint64 { return s.OverloadedPuts },
+		"member": func(s engine.Stats) uint64 { return s.OverloadedEntries },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "gokv_overloaded_total", Help: "Writes refused because memory is full, here or at another member, by whom they came from.",
+			ConstLabels: prometheus.Labels{"from": from},
+		}, func() float64 { return float64(read(n.engine.Stats())) }))
+	}
 	m.registry.MustRegister(memberGauge{n})
 	for _, over := range []string{transport.OverQUIC, transport.OverTLS, "unix"} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

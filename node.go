@@ -35,6 +35,7 @@ type Node struct {
 	log     *slog.Logger
 	auth    *auth.Authenticator
 	engine  *engine.Engine
+	memory  memory
 	metrics *metrics
 	local   *client.Client
 	self    uint64 // instance ID
@@ -64,8 +65,11 @@ type Node struct {
 	odd    *rate.Limiter // refused entries
 	joins  *rate.Limiter // peers that could not be reached
 	taken  *rate.Limiter // newcomers under a name that is in use
-	tally  tally
-	fatal  chan error
+
+	crowded *rate.Limiter // that the memory is full, and is not
+	wasFull bool          // owned by the sweep
+	tally   tally
+	fatal   chan error
 }
 
 // tally holds what Status tells of rounds and lag.
@@ -117,6 +121,7 @@ func NewNode(cfg Config) (*Node, error) {
 		wired: make(chan struct{}), fatal: make(chan error, 1), badLog: rate.NewLimiter(rate.Every(10*time.Second), 3),
 		odd: rate.NewLimiter(rate.Every(30*time.Second), 2), joins: rate.NewLimiter(rate.Every(10*time.Second), 3),
 		taken: rate.NewLimiter(rate.Every(10*time.Second), 3), names: newNames(),
+		crowded: rate.NewLimiter(rate.Every(30*time.Second), 2),
 	}
 	if n.cfg.Seed == 0 {
 		n.cfg.Seed = binary.BigEndian.Uint64(ids[8:16])
@@ -140,8 +145,10 @@ func NewNode(cfg Config) (*Node, error) {
 			return nil, fmt.Errorf("%s: %w", a.setting, err)
 		}
 	}
+	n.memory.limit = cfg.MaxMemory
 	n.engine = engine.New(engine.Config{
 		Instance: n.self, Key: key, MaxValueSize: int(cfg.MaxValueSize), MaxClockSkew: cfg.MaxClockSkew,
+		MaxMemory: cfg.MaxMemory, Beside: n.memory.beside,
 	})
 	n.local = client.Local(server{n})
 	n.metrics.watch(n)
@@ -261,6 +268,7 @@ func (n *Node) nowMS() int64 { return n.cfg.Clock().UnixMilli() }
 func (n *Node) startSweep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stopSweep = cancel
+	n.tendMemory()
 	n.background.Go(func() {
 		tick := time.NewTicker(sweepInterval)
 		defer tick.Stop()
@@ -273,6 +281,7 @@ func (n *Node) startSweep() {
 				}
 				n.replication.horizon.Purge(time.Now())
 				n.scrub()
+				n.tendMemory()
 			}
 		}
 	})
@@ -380,6 +389,7 @@ func (n *Node) close() {
 		n.logClose("http", n.http.close())
 	}
 	n.background.Wait()
+	goHeap.leave(n)
 }
 
 // closeDiscovery ends the search, where Stop has not, and the provider.

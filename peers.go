@@ -155,7 +155,7 @@ func (n *Node) observe(reading uint64) {
 func (n *Node) warnRefused(what, peer string, entries int) {
 	if n.odd.Allow() {
 		n.log.Warn(what, "peer", peer, "entries", entries,
-			"because", "their versions are further ahead of the receiver's clock than max-clock-skew, or their values are over its max-value-size")
+			"because", "their versions are further ahead of the receiver's clock than max-clock-skew, or their values are over its max-value-size, or its memory is at max-memory")
 	}
 }
 

@@ -87,6 +87,9 @@ func (p *pusher) push(push replica.Push) error {
 		Hidden: replica.News(&p.hidden, p.r.node.engine.Hidden()), Entries: push.Entries,
 	}
 	p.buf = frame.AppendTo(p.buf[:0])
+	inFlight := held{memory: &p.r.node.memory}
+	inFlight.set(2 * len(p.buf)) // the entries too
+	defer inFlight.set(0)
 	if err := writeFrame(p.writer, p.buf); err != nil {
 		return err
 	}
@@ -179,11 +182,14 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 4<<10)
 	var buf, ack []byte
 	var hidden causal.Vector // what the peer hides, as far as it has said
+	inFlight := held{memory: &n.memory}
+	defer inFlight.set(0)
 	for ctx.Err() == nil {
 		body, err := readFrame(reader, buf)
 		if err != nil {
 			return endOfStream(err)
 		}
+		inFlight.set(cap(body) + len(body)) // the entries that are parsed from it too
 		buf = trimBuffer(body)
 		frame, err := replica.ParsePush(body)
 		if err != nil {
@@ -215,6 +221,7 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 		}
 		n.metrics.pushEntries.WithLabelValues(directionReceived).Add(float64(len(frame.Entries)))
 		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused, Held: held}.AppendTo(ack[:0])
+		inFlight.set(cap(buf))
 		if err := s.SetWriteDeadline(time.Now().Add(progressTimeout)); err != nil {
 			return err
 		}

@@ -42,6 +42,8 @@ type replication struct {
 	stepped  chan struct{} // closed and made anew after each step, while any waits
 	asked    map[uint64][]chan roundReport
 	stopped  bool
+
+	full, seen []uint64 // the peers that are full; room for the next look
 }
 
 func newReplication(n *Node, started int64, r *rand.Rand) (*replication, error) {
@@ -130,6 +132,7 @@ func (r *replication) stepLocked(input func(now time.Time)) {
 		r.node.becomeReady("the first round is done, or this is the oldest member")
 	}
 	r.out.Reset()
+	r.node.memory.queued.Store(int64(r.machine.Queued()))
 	if r.waiting > 0 {
 		close(r.stepped)
 		r.stepped = make(chan struct{})
@@ -151,6 +154,21 @@ func (r *replication) write(e engine.Entry) {
 			e.Value = bytes.Clone(e.Value)
 		}
 		r.machine.Write(now, &e, &r.out)
+	})
+}
+
+// writeBatch is write for what was written together.
+func (r *replication) writeBatch(results []engine.BatchResult) {
+	r.step(func(now time.Time) {
+		together := make([]*engine.Entry, len(results))
+		for i := range results {
+			e := results[i].Entry
+			if len(r.peers) > 0 {
+				e.Value = bytes.Clone(e.Value)
+			}
+			together[i] = &e
+		}
+		r.machine.WriteBatch(now, together, &r.out)
 	})
 }
 
@@ -183,6 +201,7 @@ func (r *replication) peerDown(m membership.Member, left bool) {
 			delete(r.peers, m.Instance)
 			p.cancel()
 		}
+		r.noteFullLocked()
 		for _, ch := range r.asked[m.Instance] {
 			ch <- roundReport{peer: m.Name, err: fmt.Errorf("%s is gone", m.Name)}
 		}
@@ -193,7 +212,7 @@ func (r *replication) peerDown(m membership.Member, left bool) {
 // payload is what rides on this node's probes and their answers.
 func (r *replication) payload(dst []byte) []byte {
 	pl := replica.PayloadOf(r.node.engine, r.horizon)
-	pl.Ready, pl.Searched = r.node.Ready(), r.hasSearched.Load()
+	pl.Ready, pl.Searched, pl.Full = r.node.Ready(), r.hasSearched.Load(), r.node.engine.Full()
 	return pl.AppendTo(dst)
 }
 
@@ -208,6 +227,7 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 	r.horizon.Heard(m.Instance, pl.Report)
 	r.step(func(now time.Time) {
 		r.machine.PeerPayload(now, m.Instance, &pl, pl.Compare(r.node.engine, m.Instance), &r.out)
+		r.noteFullLocked()
 	})
 }
 

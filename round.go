@@ -114,6 +114,8 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 		Applied: func(_ *engine.Entry, lag int64) { n.merged(lag) },
 	})
 	var in, out []byte
+	inFlight := held{memory: &n.memory}
+	defer inFlight.set(0)
 	for {
 		if err := progress(); err != nil {
 			return session.Result(), err
@@ -124,6 +126,7 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 				break
 			}
 			out = frame
+			inFlight.set(cap(in) + cap(out))
 			if err := writeFrame(writer, frame); err != nil {
 				return session.Result(), err
 			}
@@ -143,6 +146,7 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 		if in, err = readFrame(reader, in); err != nil {
 			return session.Result(), err
 		}
+		inFlight.set(cap(in) + cap(out))
 		if err = session.Receive(in); err != nil {
 			n.badMessage("round", "", err)
 			return session.Result(), err

@@ -26,6 +26,11 @@ var engineCodes = []struct {
 	{engine.ErrInvalidTTL, wire.CodeInvalid},
 	{engine.ErrKeyTooLarge, wire.CodeTooLarge},
 	{engine.ErrValueTooLarge, wire.CodeTooLarge},
+	{engine.ErrInvalidBatch, wire.CodeInvalid},
+	{engine.ErrBatchTooLarge, wire.CodeTooLarge},
+	{engine.ErrConditionFailed, wire.CodeConditionFailed},
+	{engine.ErrInvalidCondition, wire.CodeInvalid},
+	{engine.ErrOverloaded, wire.CodeOverloaded},
 	{engine.ErrClockAhead, wire.CodeClock},
 	{context.DeadlineExceeded, wire.CodeTimeout},
 	{context.Canceled, wire.CodeTimeout},
@@ -58,6 +63,11 @@ func (s server) HandleImmediate(ctx context.Context, req *wire.Request, resp *wi
 // Handle answers one request. It may be called from many goroutines.
 func (s server) Handle(ctx context.Context, req *wire.Request, resp *wire.Response) {
 	begin := time.Now()
+	if m := &s.node.memory; m.limit > 0 {
+		n := requestBytes(req)
+		m.frames.Add(n)
+		defer m.frames.Add(-n)
+	}
 	if req.Op.Writes() {
 		s.node.writes.RLock()
 		defer s.node.writes.RUnlock()
@@ -85,6 +95,12 @@ func refuse(resp *wire.Response, err error) {
 		resp.Fail(r.code, r.text)
 	} else {
 		resp.Fail(codeOf(err), err.Error())
+	}
+	if b, ok := errors.AsType[*engine.BatchError](err); ok {
+		resp.Item = uint32(b.Item)
+	}
+	if c, ok := errors.AsType[*engine.ConditionError](err); ok && c.Current != nil {
+		resp.Version, resp.ExpiresAt, resp.Value = c.Current.Version.Bytes(), c.Current.ExpiresAt, c.Current.Value
 	}
 }
 
@@ -120,7 +136,7 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 		})
 	case wire.OpDelete:
 		return s.write(resp, func(now int64) (e engine.Entry, err error) {
-			e, resp.Existed, err = s.node.engine.Delete(now, string(req.Key))
+			e, resp.Existed, err = s.node.engine.DeleteIf(now, string(req.Key), conditionOf(req))
 			return e, err
 		})
 	case wire.OpTouch:
@@ -155,12 +171,22 @@ func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Resp
 			return err
 		}
 		return encodeBody(resp, infos)
+	case wire.OpBatch:
+		return s.batch(req, resp)
 	}
 	return refusal{wire.CodeUnsupported, fmt.Sprintf("operation %d is not known here", req.Op)}
 }
 
 func putOptions(req *wire.Request) engine.PutOptions {
-	return engine.PutOptions{TTL: req.TTL, ExpiresAt: req.ExpiresAt, KeepTTL: req.KeepTTL}
+	return engine.PutOptions{TTL: req.TTL, ExpiresAt: req.ExpiresAt, KeepTTL: req.KeepTTL, If: conditionOf(req)}
+}
+
+func conditionOf(req *wire.Request) engine.Condition {
+	c := engine.Condition{Absent: req.IfAbsent}
+	if req.IfVersion != [16]byte{} {
+		c.Version = engine.VersionFrom(req.IfVersion)
+	}
+	return c
 }
 
 func (s server) get(req *wire.Request, resp *wire.Response) error {
@@ -190,8 +216,47 @@ const staleTries = 3
 // write applies a local write, hands it to replication and tells the client
 // its version.
 func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, error)) error {
+	var e engine.Entry
+	err := s.atFreshTime(func(now int64) (err error) {
+		e, err = apply(now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.node.replication.write(e)
+	resp.Version = e.Version.Bytes()
+	resp.ExpiresAt = e.ExpiresAt
+	return nil
+}
+
+// batch does all of a batch's writes, or none.
+func (s server) batch(req *wire.Request, resp *wire.Response) error {
+	ops := make([]engine.BatchOp, len(req.Items))
+	for i := range req.Items {
+		it := &req.Items[i]
+		ops[i] = engine.BatchOp{Key: string(it.Key), Value: it.Value, Delete: it.Op == wire.OpDelete, PutOptions: putOptions(it)}
+	}
+	var results []engine.BatchResult
+	err := s.atFreshTime(func(now int64) (err error) {
+		results, err = s.node.engine.Batch(now, ops)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.node.replication.writeBatch(results)
+	resp.Results = make([]wire.Result, len(results))
+	for i := range results {
+		resp.Results[i] = wire.Result{Version: results[i].Entry.Version.Bytes(), Existed: results[i].Existed}
+	}
+	return nil
+}
+
+// atFreshTime runs a local write with the wall time.
+func (s server) atFreshTime(apply func(now int64) error) error {
 	now := s.node.nowMS()
-	e, err := apply(now)
+	err := apply(now)
 	// A goroutine that was put aside after it read the wall clock may come back
 	// to versions that others took meanwhile, further ahead of that time than
 	// the skew. That says nothing of the clocks: it is judged by a new reading.
@@ -201,7 +266,7 @@ func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, 
 			break
 		}
 		now = later
-		e, err = apply(now)
+		err = apply(now)
 	}
 	if err != nil {
 		// The engine names operation and key, as the client's error does; one
@@ -211,9 +276,6 @@ func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, 
 		}
 		return err
 	}
-	s.node.replication.write(e)
-	resp.Version = e.Version.Bytes()
-	resp.ExpiresAt = e.ExpiresAt
 	return nil
 }
 

@@ -29,6 +29,7 @@ func TestValidateNamesEveryWrongField(t *testing.T) {
 		SyncInterval: time.Millisecond,
 		MaxClockSkew: time.Hour,
 		MaxValueSize: 1 << 30,
+		MaxMemory:    1 << 20,
 		TLSCA:        "ca.pem",
 	}.Validate()
 	require.Error(t, err)
@@ -44,6 +45,7 @@ func TestValidateNamesEveryWrongField(t *testing.T) {
 		"sync-interval: 1ms: at least 10ms",
 		"max-clock-skew: 1h0m0s: at most 1m0s",
 		"max-value-size: 1024MiB: at most 15MiB",
+		"max-memory: 1MiB: at least 64MiB, or 0 for no limit",
 		"tls-ca, tls-cert, tls-key: 1 of the three given: mutual TLS needs all",
 	}, strings.Split(err.Error(), "\n"))
 	require.NoError(t, Config{}.Validate())

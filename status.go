@@ -24,7 +24,9 @@ func (n *Node) Status() wire.StatusInfo {
 		LagSeconds:     time.Duration(n.tally.lag.Load()).Seconds(),
 		Clock:          n.engine.Clock().Read(),
 	}
+	info.MemoryBytes, info.MemoryLimit = uint64(n.engine.Used()), uint64(n.memory.limit)
 	if n.isWired() {
+		info.Full = n.fullMembers()
 		info.Name = n.name
 		info.UptimeSeconds = time.Since(n.started).Seconds()
 		info.HeldUp = n.heldUp()

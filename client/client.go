@@ -61,8 +61,16 @@ func (c *Client) Exists(ctx context.Context, key string) (bool, error) {
 }
 
 // Delete removes key, whether or not it exists.
-func (c *Client) Delete(ctx context.Context, key string) error {
-	return c.keyed(ctx, wire.Request{Op: wire.OpDelete}, key)
+func (c *Client) Delete(ctx context.Context, key string, options ...DeleteOption) error {
+	x := exchanges.Get().(*exchange)
+	defer x.release()
+	x.req = wire.Request{Op: wire.OpDelete, Key: x.setKey(key)}
+	for _, o := range options {
+		if err := o.applyDelete(&x.req); err != nil {
+			return fail(&x.req, err)
+		}
+	}
+	return c.do(ctx, x)
 }
 
 // Touch makes the entry of key expire after ttl and leaves its value alone;
@@ -250,8 +258,15 @@ func fail(req *wire.Request, err error) error {
 
 // refused is the error of an answer.
 func refused(req *wire.Request, resp *wire.Response, addr string) error {
-	return &Error{
+	e := &Error{
 		Op: req.Op, Key: string(req.Key), Addr: addr,
 		Code: resp.Code, Message: resp.Message, RetryAfter: resp.RetryAfter,
 	}
+	if n := int(resp.Item); n > 0 && n <= len(req.Items) {
+		e.Item, e.Key = n, string(req.Items[n-1].Key)
+	}
+	if v := Version(resp.Version); resp.Code == wire.CodeConditionFailed && !v.IsZero() {
+		e.Current = &Entry{Key: e.Key, Value: bytes.Clone(resp.Value), Version: v, ExpiresAt: unixMilli(resp.ExpiresAt)}
+	}
+	return e
 }

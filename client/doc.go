@@ -13,7 +13,7 @@
 // writes and reads without being asked to.
 //
 // It is not a cache, it does not follow the membership (it uses the addresses that
-// it was given), and it does not make several calls one transaction.
+// it was given), and it makes no transactions over the cluster: Batch is one node's.
 //
 // # How a call travels
 //
@@ -37,11 +37,11 @@
 // # Repeated writes
 //
 // When a connection is lost before the answer, nobody knows whether the write
-// took effect. Put, Delete, Touch and Persist are then sent again: the second one
-// takes effect as a write of its own, later time. So what the caller asked for
+// took effect. Put, Delete, Touch, Persist and Batch are then sent again: the second
+// one takes effect as a write of its own, later time. So what the caller asked for
 // holds in the end; but a write by somebody else between the two is overwritten.
-// Sync is not sent twice. A write that ended in ErrTimeout may have taken effect,
-// or may still.
+// Sync and writes with a condition are not sent twice: they end in ErrUnavailable.
+// A write that ended in ErrTimeout may have taken effect, or may still.
 //
 // # Errors
 //

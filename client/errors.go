@@ -125,6 +125,12 @@ type Error struct {
 	Message string
 	// RetryAfter is the node's hint; zero: none.
 	RetryAfter time.Duration
+	// Item is the write of a batch that it failed for, from 1 on, and Key that one's;
+	// zero: none in particular.
+	Item int
+	// Current is what the key holds whose condition failed; nil: it is absent, or
+	// the failure is another one.
+	Current *Entry
 	// Cause is another error that errors.Is shall find, a context's for example.
 	Cause error
 }
@@ -133,7 +139,7 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op.String())
-	if e.Key != "" {
+	if e.Key != "" && e.Item == 0 { // else the message has it
 		fmt.Fprintf(&b, " %q", shorten(e.Key))
 	}
 	if e.Addr != "" {

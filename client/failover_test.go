@@ -161,6 +161,26 @@ func TestASyncIsNotRepeated(t *testing.T) {
 	require.Zero(t, b.node.calls.Load())
 }
 
+// The first one may have been done: the second would then fail because of it.
+func TestAWriteWithAConditionIsNotRepeated(t *testing.T) {
+	for name, write := range map[string]func(c *Client) error{
+		"put":    func(c *Client) error { return c.Put(context.Background(), "k", nil, IfAbsent()) },
+		"delete": func(c *Client) error { return c.Delete(context.Background(), "k", IfVersion(Version{1})) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := start(t, newFakeStore(), onTLS), start(t, newFakeStore(), onTLS)
+			a.node.held = make(chan struct{})
+			c := dial(t, nil, a.addr, b.addr)
+			done := make(chan error, 1)
+			go func() { done <- write(c) }()
+			eventually(t, func() bool { return a.node.holding.Load() == 1 })
+			a.stop()
+			require.ErrorIs(t, <-done, ErrUnavailable)
+			require.Zero(t, b.node.calls.Load())
+		})
+	}
+}
+
 func TestAListGoesOnAtAnotherNode(t *testing.T) {
 	store := newFakeStore()
 	a, b := start(t, store, onTLS), start(t, store, onTLS)

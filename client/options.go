@@ -6,8 +6,8 @@ import (
 	"github.com/tochemey/gokv/client/wire"
 )
 
-// PutOption is a choice of one Put. At most one of them may be given: a put
-// without any clears the entry's expiry.
+// PutOption is a choice of one Put: at most one about expiry, without which a put
+// clears the entry's, and at most one condition.
 type PutOption interface{ applyPut(*wire.Request) error }
 
 type putOption func(*wire.Request) error
@@ -44,6 +44,40 @@ func KeepTTL() PutOption {
 		r.KeepTTL = true
 		return nil
 	})
+}
+
+// DeleteOption is a choice of one Delete: a condition.
+type DeleteOption interface{ applyDelete(*wire.Request) error }
+
+// Condition is what a Put or a Delete demands of what its key holds. Where it does
+// not hold, nothing is done, and the error, which is ErrConditionFailed, has what
+// the key holds: Error.Current. The node that takes the write judges, by what it
+// holds at that moment: a condition is no lock, and what another node has taken
+// meanwhile may win over the write (docs/conditions.md). A key that was deleted or
+// has expired is absent.
+type Condition struct{ apply func(*wire.Request) error }
+
+func (c Condition) applyPut(r *wire.Request) error    { return c.apply(r) }
+func (c Condition) applyDelete(r *wire.Request) error { return c.apply(r) }
+
+// IfAbsent demands that there is no entry of the key.
+func IfAbsent() Condition {
+	return Condition{func(r *wire.Request) error {
+		r.IfAbsent = true
+		return nil
+	}}
+}
+
+// IfVersion demands that the key's entry is the one of that version, as Get and List
+// tell it.
+func IfVersion(v Version) Condition {
+	return Condition{func(r *wire.Request) error {
+		if v.IsZero() {
+			return invalid("the version that is demanded is zero; for a key without an entry there is IfAbsent")
+		}
+		r.IfVersion = v
+		return nil
+	}}
 }
 
 // ListOption is a choice of one List.

@@ -94,7 +94,7 @@ func (t *tour) settle(ctx context.Context, c *conn, resp *wire.Response, err err
 			s.missed = true
 			return false, nil
 		}
-	} else if !repeatable(t.req.Op) {
+	} else if !repeatable(t.req) {
 		return true, t.error(wire.CodeUnavailable, c.addr, "connection lost: "+err.Error(), nil)
 	}
 	s.fail(fmt.Errorf("connection lost: %w", err))
@@ -114,8 +114,9 @@ func elsewhere(resp *wire.Response) bool {
 
 // repeatable says that an operation may be sent again where it is not known
 // whether the first one arrived. A repeated write takes effect as the later of
-// the two; a round of everybody with everybody is not asked for twice.
-func repeatable(op wire.Op) bool { return op != wire.OpSync }
+// the two; but a condition that held for the first may fail for the second because
+// of it, and a round of everybody with everybody is not asked for twice.
+func repeatable(req *wire.Request) bool { return req.Op != wire.OpSync && !req.Conditional() }
 
 // pause waits between two passes, and fails where there will be no other one.
 func (t *tour) pause(ctx context.Context) error {

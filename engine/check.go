@@ -37,6 +37,11 @@ func (e *Engine) Check() error {
 	if slots := e.slab.Stats().Slots; slots != total {
 		return fmt.Errorf("check: the slab holds %d records, the shards %d", slots, total)
 	}
+	for i := range e.orders {
+		if is := e.orders[i].tree.Bytes(); is != e.orders[i].counted {
+			return fmt.Errorf("check: part %d of the ordered index takes %d bytes, %d are counted", i, is, e.orders[i].counted)
+		}
+	}
 	return nil
 }
 
@@ -78,6 +83,8 @@ func (e *Engine) checkShard(s *shard) error {
 		return fmt.Errorf("%d dead entries are listed, %d are", len(s.dead.refs), dead)
 	case s.bytes != bytes:
 		return fmt.Errorf("%d bytes are counted, %d are held", s.bytes, bytes)
+	case s.counted != s.indexBytes():
+		return fmt.Errorf("the index takes %d bytes, %d are counted", s.indexBytes(), s.counted)
 	case s.nextCut.Load() != due.next():
 		return fmt.Errorf("next sweep is at cut %d, it is due at %d", s.nextCut.Load(), due.next())
 	}

@@ -52,6 +52,8 @@ func TestCheckFindsEachKindOfDamage(t *testing.T) {
 		"a place in the heap that is wrong": func(d *damage) { d.r.setPlace(d.r.place() + 1) },
 		"a sweep at the wrong time":         func(d *damage) { d.s.nextCut.Add(1) },
 		"bytes that were not counted":       func(d *damage) { d.s.bytes++ },
+		"an index that was not counted":     func(d *damage) { d.s.counted-- },
+		"a tree that was not counted":       func(d *damage) { d.e.orders[0].counted++ },
 		"a live record that is not counted": func(d *damage) { d.s.live-- },
 		"digests with another entry":        func(d *damage) { d.s.stripe.Add(1, merkle.Digest{Lo: 1}) },
 		"digests of other entries":          func(d *damage) { d.s.stripe.Replace(1, merkle.Digest{}, merkle.Digest{Lo: 1}) },

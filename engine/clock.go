@@ -46,14 +46,18 @@ func NewClock(skew time.Duration) *Clock { return &Clock{skew: skew} }
 // Now issues a reading: above every reading issued or taken in before, and at
 // least the wall time. The error is ErrClockAhead, and the clock unchanged,
 // when that would be more than the skew ahead of wall.
-func (c *Clock) Now(wall int64) (uint64, error) {
+func (c *Clock) Now(wall int64) (uint64, error) { return c.take(wall, 1) }
+
+// take issues n readings that follow one another, or none, and returns the first.
+func (c *Clock) take(wall int64, n int) (uint64, error) {
 	for {
 		last := c.reading.Load()
 		next := max(last+1, Reading(wall, 0))
-		if last == math.MaxUint64 || c.ahead(wall, next) {
+		end := next + uint64(n) - 1
+		if last == math.MaxUint64 || end < next || c.ahead(wall, end) {
 			return 0, clockAhead(max(last, next), wall, c.skew)
 		}
-		if c.reading.CompareAndSwap(last, next) {
+		if c.reading.CompareAndSwap(last, end) {
 			return next, nil
 		}
 	}

@@ -79,13 +79,16 @@
 // readers see, and for a Rekey. List shows the store as it was at one instant,
 // page by page.
 //
+// Batch does several writes at once: it holds both locks of all the shards that it
+// touches, each kind in the shards' order, so that nobody sees a part of it.
+//
 // # Limits
 //
 // Keys have 1 to 4,096 bytes, values up to Config.MaxValueSize, at most 1 GiB;
 // expiries are before the year 10000. An entry costs about 68 bytes beside its
 // key and value, 80 if it expires or is a tombstone, and up to 6 % more where the
 // size of its slot is rounded up (4 bytes below 256). 128 GiB of records is the
-// most. What is known of an instance takes 16 to 32 bytes, for as long as Retire is
+// most, Config.MaxMemory of all. What is known of an instance takes 16 to 32 bytes, for as long as Retire is
 // not called.
 //
 // # Planted bugs

@@ -33,6 +33,14 @@ type Config struct {
 	Key          merkle.Key    // of the digests, the same in the whole cluster
 	MaxValueSize int           // bytes, default 1 MiB, at most 1 GiB
 	MaxClockSkew time.Duration // how far ahead of the wall clock a version may be, in whole ms, default 500 ms
+
+	// MaxMemory is what Used may come to, in bytes; 0: no limit. Puts that make the
+	// store grow are refused above 85 % of it, other members' entries above all of
+	// it; deletes and what does not grow never are.
+	MaxMemory int64
+	// Beside, if set, is what counts too and is not the engine's: it is asked with
+	// each write that grows, and must be quick.
+	Beside func() int64
 }
 
 // Engine holds a node's entries. See the package comment.
@@ -45,14 +53,15 @@ type Engine struct {
 	slab     records
 	sequence sequence
 	know     knowledge
+	budget   budget
 
 	// keyed is replaced by a rekey, which holds all of every shard's locks. So
 	// whoever holds one of them knows that positions and digests do not change.
 	keyed   atomic.Pointer[keyed]
 	rekeyMu sync.Mutex
 
-	// Lock order: rekeyMu, shards by number (w before mu), then one order, the
-	// sequence or the knowledge. The
+	// Lock order: rekeyMu, every w by its shard's number, every mu likewise, then one
+	// order, the sequence or the knowledge. The
 	// arrays are part of the engine so that a goroutine at work in a shard keeps
 	// the engine alive, and with it the slab.
 	shards [shardCount]shard
@@ -96,6 +105,7 @@ func New(c Config) *Engine {
 		clock:    NewClock(c.MaxClockSkew),
 		slab:     records{slab.New()},
 	}
+	e.budget.limit, e.budget.beside = max(c.MaxMemory, 0), c.Beside
 	e.know.Seen.Base.Raise(causal.Dot{Time: math.MaxUint64, Instance: c.Instance})
 	e.keyed.Store(&keyed{key: c.Key, hasher: merkle.NewHasher(c.Key)})
 	for i := range e.shards {
@@ -104,6 +114,7 @@ func New(c Config) *Engine {
 	keyOf := func(ref uint32) []byte { return e.slab.at(slab.Ref(ref)).key() }
 	for i := range e.orders {
 		e.orders[i].tree = reftree.New(keyOf)
+		e.orders[i].settle(&e.budget)
 	}
 	runtime.AddCleanup(e, (*slab.Allocator).Close, e.slab.Allocator)
 	return e
@@ -220,12 +231,13 @@ func (e *Engine) Held(key string, dst []byte) (ent Entry, ok bool) {
 	return ent, true
 }
 
-// PutOptions say when a written entry expires: at most one of them may be set,
-// none meaning never.
+// PutOptions say when a written entry expires: at most one of ExpiresAt, TTL and
+// KeepTTL may be set, none meaning never; and what the write demands.
 type PutOptions struct {
 	ExpiresAt int64         // ms since 1970, at most MaxExpiry; a time that has passed is a put that no reader sees
 	TTL       time.Duration // from now on, above zero; rounded up to a whole ms
 	KeepTTL   bool          // as the entry that is replaced, if that is still live
+	If        Condition     // of a put: what the key must hold
 }
 
 // expiry is when the entry expires, KeepTTL aside.
@@ -277,10 +289,13 @@ func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (Entry, 
 	s, k, pos := e.lock(key)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, key)
+	if err := p.demand(now, key, o.If); err != nil {
+		return Entry{}, failed(op, key, err)
+	}
 	if o.KeepTTL && p.old.liveAt(now) {
 		ent.ExpiresAt = p.old.expiresAt()
 	}
-	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+	if err := e.commitLocked(op, &p, &ent, ceilingPut, now); err != nil {
 		return Entry{}, err
 	}
 	return ent, nil
@@ -290,6 +305,11 @@ func (e *Engine) Put(now int64, key string, value []byte, o PutOptions) (Entry, 
 // does so for a key that this node never heard of too: its put may be on the
 // way, and the delete came last.
 func (e *Engine) Delete(now int64, key string) (ent Entry, existed bool, err error) {
+	return e.DeleteIf(now, key, Condition{})
+}
+
+// DeleteIf is Delete where a condition holds.
+func (e *Engine) DeleteIf(now int64, key string, c Condition) (ent Entry, existed bool, err error) {
 	const op = "delete"
 	if err := checkKey(key); err != nil {
 		return Entry{}, false, failed(op, key, err)
@@ -298,8 +318,11 @@ func (e *Engine) Delete(now int64, key string) (ent Entry, existed bool, err err
 	s, k, pos := e.lock(key)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, key)
+	if err := p.demand(now, key, c); err != nil {
+		return Entry{}, false, failed(op, key, err)
+	}
 	existed = p.old.liveAt(now)
-	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+	if err := e.commitLocked(op, &p, &ent, ceilingNone, now); err != nil {
 		return Entry{}, false, err
 	}
 	return ent, existed, nil
@@ -338,7 +361,7 @@ func (e *Engine) expireAt(op string, now int64, key string, at int64) (Entry, er
 	ent := p.old.entry()
 	ent.Key, ent.Value = key, cloneValue(ent.Value)
 	ent.ExpiresAt = at
-	if err := e.commitLocked(op, &p, &ent, now); err != nil {
+	if err := e.commitLocked(op, &p, &ent, ceilingEntry, now); err != nil {
 		return Entry{}, err
 	}
 	return ent, nil
@@ -347,10 +370,10 @@ func (e *Engine) expireAt(op string, now int64, key string, at int64) (Entry, er
 // commitLocked gives a local write its version and stores it. Both happen
 // under one hold of the shard's lock: a version that is out is held. p's shard
 // must be locked.
-func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error {
+func (e *Engine) commitLocked(op string, p *place, ent *Entry, c ceiling, now int64) error {
 	// The room comes first: a version that is out is never taken back, or the
 	// others would wait for the write.
-	if err := e.reserveLocked(p, ent); err != nil {
+	if err := e.reserveLocked(p, ent, c); err != nil {
 		return failed(op, ent.Key, err)
 	}
 	t, prev, err := e.sequence.next(e.clock, now)
@@ -373,7 +396,7 @@ func (e *Engine) commitLocked(op string, p *place, ent *Entry, now int64) error 
 // is no fault of the order either, as a later round brings it again: its version
 // is more than the allowed skew ahead of now, its value is over this node's
 // limit, it lost its value to an expiry that by now has not come yet, or there
-// is no memory for it.
+// is no memory for it (Config.MaxMemory).
 //
 // The engine copies what it keeps. lag is how long ago, in ms, an applied
 // entry's version was issued.
@@ -401,8 +424,7 @@ func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen, unseen bool) 
 		}
 	}
 	wins := e.supersedes(&p, ent, now)
-	if wins && e.reserveLocked(&p, ent) != nil {
-		e.refused.Add(1)
+	if wins && e.reserveLocked(&p, ent, ceilingOf(e.stageOf(ent))) != nil {
 		return merkle.Refused, 0
 	}
 	e.mergeLocked(&p, ent, wins)
@@ -454,8 +476,7 @@ func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector, patient bool)
 	defer s.w.Unlock()
 	p := e.placeOf(s, k, pos, ent.Key)
 	wins := e.supersedes(&p, ent, now)
-	if wins && e.reserveLocked(&p, ent) != nil {
-		e.refused.Add(1)
+	if wins && e.reserveLocked(&p, ent, ceilingOf(e.stageOf(ent))) != nil {
 		return merkle.Refused, 0
 	}
 	push := causal.Push{Write: dot(ent.Version), Over: dot(ent.Over), Prev: ent.Prev, Hidden: hidden}

@@ -21,6 +21,11 @@ var (
 	ErrClockAhead    = errors.New("clock ahead")
 	ErrOverloaded    = errors.New("no memory left")
 	ErrMalformed     = errors.New("malformed")
+
+	ErrConditionFailed  = errors.New("condition failed")
+	ErrInvalidBatch     = errors.New("invalid batch")
+	ErrBatchTooLarge    = errors.New("batch too large")
+	ErrInvalidCondition = errors.New("invalid condition")
 )
 
 func failed(op, key string, err error) error {

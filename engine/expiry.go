@@ -102,7 +102,7 @@ func (e *Engine) expireLocked(s *shard, ref slab.Ref) {
 	ent.Key = string(r.key())
 	ent.Value, ent.reaped = nil, true
 	p := e.placeOf(s, k, k.hasher.Position(ent.Key), ent.Key)
-	if e.reserveLocked(&p, &ent) != nil {
+	if e.reserveLocked(&p, &ent, ceilingNone) != nil {
 		panic(failed("engine: no room for an entry without its value", ent.Key, ErrOverloaded))
 	}
 	digest := r.digest()

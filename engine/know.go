@@ -33,13 +33,18 @@ type sequence struct {
 
 // next is a new reading and the one of the local write before it.
 func (q *sequence) next(c *Clock, wall int64) (reading, prev uint64, err error) {
+	return q.nextOf(c, wall, 1)
+}
+
+// nextOf is the first of n new readings that follow one another.
+func (q *sequence) nextOf(c *Clock, wall int64, n int) (first, prev uint64, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if reading, err = c.Now(wall); err != nil {
+	if first, err = c.take(wall, n); err != nil {
 		return 0, 0, err
 	}
-	prev, q.last = q.last, reading
-	return reading, prev, nil
+	prev, q.last = q.last, first+uint64(n)-1
+	return first, prev, nil
 }
 
 // Progress is what the engine's instance says of itself to the others: its

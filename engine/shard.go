@@ -41,6 +41,8 @@ type shard struct {
 	live   int // records in stageLive
 	bytes  int // keys and values held
 
+	counted int // what budget.index has of indexBytes
+
 	// nextCut is the cut that passes the first of due, so that a sweep need
 	// not lock a shard where nothing is. Written under w.
 	nextCut atomic.Int64
@@ -100,8 +102,17 @@ func (s *shard) between(first, last uint64, visit func(ref slab.Ref)) {
 // guards the tree against writers of other shards; a scan holds every shard's w
 // and so needs it not.
 type order struct {
-	mu   sync.Mutex
-	tree *reftree.Tree
+	mu      sync.Mutex
+	tree    *reftree.Tree
+	counted int // what budget.index has of the tree
 
 	_ [64]byte
+}
+
+// settle notes what the tree takes. mu must be held.
+func (o *order) settle(b *budget) {
+	if is := o.tree.Bytes(); is != o.counted {
+		b.index.Add(int64(is - o.counted))
+		o.counted = is
+	}
 }

@@ -7,10 +7,13 @@ type Stats struct {
 	Tombstones uint64 // deleted and expired: keys that are kept without a value for anybody
 	EntryBytes uint64 // keys and values held
 
-	Refused       uint64 // entries that Apply refused
+	Refused       uint64 // entries that Apply refused, but for want of memory
 	Conflicts     uint64 // arriving entries of one version and other content; must stay zero
 	Mismatches    uint64 // records found whose bytes are not what was written; must stay zero
 	ClockReadings uint64 // readings too far ahead to be taken in, those of refused entries included
+
+	OverloadedPuts    uint64 // local writes refused for want of memory, here or at another member
+	OverloadedEntries uint64 // other members' entries refused for want of memory here
 }
 
 // Stats looks at each shard in turn.
@@ -20,6 +23,9 @@ func (e *Engine) Stats() Stats {
 		Conflicts:     e.conflicts.Load(),
 		Mismatches:    e.mismatches.Load(),
 		ClockReadings: e.clock.Refused(),
+
+		OverloadedPuts:    e.budget.puts.Load(),
+		OverloadedEntries: e.budget.entries.Load(),
 	}
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -30,31 +36,4 @@ func (e *Engine) Stats() Stats {
 		s.w.Unlock()
 	}
 	return st
-}
-
-// Memory is what an engine's contents take, in bytes.
-type Memory struct {
-	Records uint64 // the slab's pages, their free slots included
-	Index   uint64 // tables, ordered index, digests, heaps
-}
-
-// Total is all of it.
-func (m Memory) Total() uint64 { return m.Records + m.Index }
-
-// Memory looks at each shard in turn.
-func (e *Engine) Memory() Memory {
-	m := Memory{Records: uint64(e.slab.Stats().Mapped)}
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.w.Lock()
-		m.Index += uint64(s.table.bytes() + s.stripe.Bytes() + 4*cap(s.due.refs))
-		s.w.Unlock()
-	}
-	for i := range e.orders {
-		o := &e.orders[i]
-		o.mu.Lock()
-		m.Index += uint64(o.tree.Bytes())
-		o.mu.Unlock()
-	}
-	return m
 }

@@ -21,6 +21,7 @@ type place struct {
 	old   record   // nil: nothing is held of the key
 	room  slab.Ref // reserved; zero: nothing is
 	stage stage    // of what the room was reserved for
+	open  bool     // the shard's mu is held by whoever stores it
 }
 
 func (e *Engine) placeOf(s *shard, k *keyed, pos uint64, key string) place {
@@ -30,10 +31,10 @@ func (e *Engine) placeOf(s *shard, k *keyed, pos uint64, key string) place {
 }
 
 // reserveLocked finds room for ent: the old record's slot if that has the right
-// size, or a new one. The error is ErrOverloaded when there is no memory. What
-// is reserved is used by storeLocked or given back by unreserveLocked. The
-// shard's w must be held, here and there.
-func (e *Engine) reserveLocked(p *place, ent *Entry) error {
+// size, or a new one. The error is ErrOverloaded when there is no memory, or no
+// more up to the ceiling. What is reserved is used by storeLocked or given back by
+// unreserveLocked. The shard's w must be held, here and there.
+func (e *Engine) reserveLocked(p *place, ent *Entry, c ceiling) error {
 	size := recordSize(ent)
 	if p.stage = e.stageOf(ent); p.stage == stageDead {
 		size -= len(ent.Value)
@@ -42,14 +43,28 @@ func (e *Engine) reserveLocked(p *place, ent *Entry) error {
 		p.room = p.ref
 		return nil
 	}
+	if size > ownPages && e.budget.limit > 0 {
+		e.budget.large.Lock()
+		defer e.budget.large.Unlock()
+	}
+	switch {
+	case p.grows(size):
+		if err := e.admit(slab.SlotSize(size), c); err != nil {
+			return err
+		}
+	case e.staysPut(p, p.stage):
+		p.room = p.ref
+		return nil
+	}
 	if p.room = e.slab.Alloc(size); p.room != 0 {
 		return nil
 	}
 	// A delete needs no more room than what it deletes: it always passes.
-	if p.old != nil && size <= len(p.old) {
+	if !p.grows(size) {
 		p.room = p.ref
 		return nil
 	}
+	e.budget.refuse(c)
 	return ErrOverloaded
 }
 
@@ -80,15 +95,15 @@ func (e *Engine) storeLocked(p *place, ent *Entry) {
 			e.noteLocked(ent.Version)
 		}
 		s.stripe.Add(p.pos, digest)
-		if !s.stripe.Fits() {
-			e.rebuildStripe(s, p.keyed)
-		}
 	}
 	switch {
 	case st == stageDead:
 		s.dead.add(e.slab, p.room)
 	case ent.ExpiresAt != 0:
 		e.dueOf(s).add(p.room)
+	}
+	if !s.stripe.Fits() { // after deletes too: a stripe that is too deep is not what Check makes
+		e.rebuildStripe(s, p.keyed)
 	}
 	e.settleLocked(s)
 	if invariant.Enabled {
@@ -128,7 +143,9 @@ func (e *Engine) writeLocked(p *place, ent *Entry, st stage, digest merkle.Diges
 	if wasLive && st == stageLive && !stays {
 		e.relist(p.room)
 	}
-	s.mu.Lock()
+	if !p.open {
+		s.mu.Lock()
+	}
 	switch {
 	case stays:
 		p.old.write(ent, st, digest, false)
@@ -137,7 +154,9 @@ func (e *Engine) writeLocked(p *place, ent *Entry, st stage, digest merkle.Diges
 	default:
 		s.table.add(tagOf(p.pos), p.room)
 	}
-	s.mu.Unlock()
+	if !p.open {
+		s.mu.Unlock()
+	}
 	if p.old != nil && !stays {
 		e.slab.Free(p.ref)
 	}
@@ -165,8 +184,15 @@ func (e *Engine) removeLocked(p *place) {
 	e.settleLocked(s)
 }
 
-// settleLocked notes when the shard is next to be swept. s.w must be held.
-func (e *Engine) settleLocked(s *shard) { s.nextCut.Store(e.dueOf(s).next()) }
+// settleLocked notes when the shard is next to be swept, and what its index takes.
+// s.w must be held.
+func (e *Engine) settleLocked(s *shard) {
+	s.nextCut.Store(e.dueOf(s).next())
+	if is := s.indexBytes(); is != s.counted {
+		e.budget.index.Add(int64(is - s.counted))
+		s.counted = is
+	}
+}
 
 // list, unlist and relist keep the ordered index.
 
@@ -174,6 +200,7 @@ func (e *Engine) list(ref slab.Ref) {
 	o := e.orderOf(e.slab.at(ref).key())
 	o.mu.Lock()
 	o.tree.Insert(uint32(ref))
+	o.settle(&e.budget)
 	o.mu.Unlock()
 }
 
@@ -181,6 +208,7 @@ func (e *Engine) unlist(key []byte) {
 	o := e.orderOf(key)
 	o.mu.Lock()
 	o.tree.Delete(key)
+	o.settle(&e.budget)
 	o.mu.Unlock()
 }
 

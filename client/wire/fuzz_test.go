@@ -13,6 +13,9 @@ func FuzzRequest(f *testing.F) {
 		{Op: OpPut, Key: []byte("k"), Value: []byte("v"), TTL: 1},
 		{Op: OpList, Prefix: []byte("p"), After: []byte("a"), Limit: 1, KeysOnly: true},
 		{Op: OpPing, Ext: []byte{1}},
+		{Op: OpBatch, Items: []Request{{Op: OpPut, Key: []byte("k"), Value: []byte("v"), TTL: 1}, {Op: OpDelete, Key: []byte("d"), IfAbsent: true}}},
+		{Op: OpPut, Key: []byte("k"), Value: []byte("v"), IfAbsent: true},
+		{Op: OpDelete, Key: []byte("k"), IfVersion: testVersion},
 	} {
 		f.Add(byte(r.Op), r.AppendTo(nil))
 	}
@@ -38,6 +41,7 @@ func FuzzResponse(f *testing.F) {
 		{Version: [16]byte{1}, Value: []byte("v"), ExpiresAt: 1},
 		{Entries: []Entry{{Key: []byte("k"), Value: []byte("v")}}, More: true, Existed: true},
 		{Body: info, Ext: []byte{1}},
+		{Results: []Result{{Version: [16]byte{1}, Existed: true}}, Item: 1},
 	} {
 		f.Add(r.AppendTo(nil))
 	}

@@ -37,6 +37,10 @@ type StatusInfo struct {
 	Clock          uint64  `cbor:"clock" json:"clock,string"`
 	// HeldUp is for whom dead entries wait; empty where none does.
 	HeldUp []HeldUpInfo `cbor:"held_up,omitempty" json:"held_up,omitempty"`
+
+	MemoryBytes uint64   `cbor:"memory_bytes,omitempty" json:"memory_bytes,string"`
+	MemoryLimit uint64   `cbor:"memory_limit_bytes,omitempty" json:"memory_limit_bytes,string"` // 0: none
+	Full        []string `cbor:"full,omitempty" json:"full"`                                    // members whose memory is, as the node knows
 }
 
 // HeldUpInfo is a member that keeps dead entries from being purged.

@@ -15,12 +15,17 @@ const (
 	// MaxPageBytes is what a node aims a list response at: it stops adding
 	// entries once their keys, values and headers together have passed it.
 	MaxPageBytes = 1 << 20
+	// MaxBatchItems and MaxBatchBytes, of keys and values, bound a batch. A request
+	// can spell more, up to 65,536 items, and is answered too_large.
+	MaxBatchItems = 1000
+	MaxBatchBytes = 4 << 20
 	// MaxMessage caps an error's text; a longer one is cut.
 	MaxMessage = 1024
 	// MaxExt caps a message's extension bytes.
 	MaxExt = 1024
 
-	maxKeyField = 1<<16 - 1
+	maxKeyField  = 1<<16 - 1
+	maxItemField = 1 << 16
 )
 
 var (

@@ -12,7 +12,7 @@ import (
 )
 
 func TestNamesAndNumbersBelongTogether(t *testing.T) {
-	require.Equal(t, []Op{OpGet, OpPut, OpExists, OpDelete, OpTouch, OpPersist, OpList, OpMembers, OpStatus, OpSync, OpPing, OpHeld, OpWhy, OpForget}, Ops())
+	require.Equal(t, []Op{OpGet, OpPut, OpExists, OpDelete, OpTouch, OpPersist, OpList, OpMembers, OpStatus, OpSync, OpPing, OpBatch, OpHeld, OpWhy, OpForget}, Ops())
 	require.Equal(t, "get", OpGet.String())
 	require.Equal(t, "op(12)", OpWatch.String())
 	require.False(t, OpWatch.Known())
@@ -26,7 +26,7 @@ func TestNamesAndNumbersBelongTogether(t *testing.T) {
 			writes = append(writes, op)
 		}
 	}
-	require.Equal(t, []Op{OpPut, OpDelete, OpTouch, OpPersist}, writes)
+	require.Equal(t, []Op{OpPut, OpDelete, OpTouch, OpPersist, OpBatch}, writes)
 }
 
 func TestCheckNamesWhatCannotBeSent(t *testing.T) {
@@ -43,8 +43,16 @@ func TestCheckNamesWhatCannotBeSent(t *testing.T) {
 		"get: extension is 1025 bytes, the limit is 1024: malformed":                  {Op: OpGet, Key: key, Ext: make([]byte, 1025)},
 		"get: flags 0x0001 do not belong to it: malformed":                            {Op: OpGet, Key: key, TTL: 1},
 		"put: more than one of TTL, expiry and keep-TTL: malformed":                   {Op: OpPut, Key: key, TTL: 1, KeepTTL: true},
-		"ping: takes no key: malformed":                                               {Op: OpPing, Key: key},
-		"delete: takes no value: malformed":                                           {Op: OpDelete, Key: key, Value: key},
+		"put: both of if-absent and if-version: malformed":                            {Op: OpPut, Key: key, IfAbsent: true, IfVersion: testVersion},
+		"touch: flags 0x0400 do not belong to it: malformed":                          {Op: OpTouch, Key: key, IfAbsent: true},
+		"batch: 0 items, a request can spell 1 to 65536: malformed":                   {Op: OpBatch},
+		"put: takes no items: malformed":                                              {Op: OpPut, Key: key, Items: []Request{{Op: OpPut, Key: key}}},
+		"batch: item 2: get: an item is a put or a delete, without timeout, clock and extension: malformed": {
+			Op: OpBatch, Items: []Request{{Op: OpPut, Key: key}, {Op: OpGet, Key: key}},
+		},
+		"batch: item 1: put: TTL is negative: malformed": {Op: OpBatch, Items: []Request{{Op: OpPut, Key: key, TTL: -1}}},
+		"ping: takes no key: malformed":                  {Op: OpPing, Key: key},
+		"delete: takes no value: malformed":              {Op: OpDelete, Key: key, Value: key},
 	} {
 		require.EqualError(t, r.Check(), want)
 	}
@@ -93,12 +101,20 @@ func TestEntrySizeIsWhatAnEntryTakes(t *testing.T) {
 func bytesOf(most int) *rapid.Generator[[]byte] { return rapid.SliceOfN(rapid.Byte(), 0, most) }
 
 func drawRequest(t *rapid.T) Request {
-	r := Request{
-		Op:      rapid.SampledFrom(Ops()).Draw(t, "op"),
-		Timeout: time.Duration(rapid.Uint32().Draw(t, "timeout")) * time.Millisecond,
-		Clock:   rapid.Uint64().Draw(t, "clock"),
-		Ext:     bytesOf(MaxExt).Draw(t, "ext"),
+	r := drawFields(t, rapid.SampledFrom(Ops()).Draw(t, "op"))
+	r.Timeout = time.Duration(rapid.Uint32().Draw(t, "timeout")) * time.Millisecond
+	r.Clock = rapid.Uint64().Draw(t, "clock")
+	r.Ext = bytesOf(MaxExt).Draw(t, "ext")
+	if r.Op == OpBatch {
+		for range rapid.IntRange(1, 5).Draw(t, "items") {
+			r.Items = append(r.Items, drawFields(t, rapid.SampledFrom([]Op{OpPut, OpDelete}).Draw(t, "item's kind")))
+		}
 	}
+	return r
+}
+
+func drawFields(t *rapid.T, op Op) Request {
+	r := Request{Op: op}
 	spec, _ := r.Op.spec()
 	if r.Op == OpList {
 		r.Prefix, r.After = bytesOf(300).Draw(t, "prefix"), bytesOf(300).Draw(t, "after")
@@ -119,6 +135,14 @@ func drawRequest(t *rapid.T) Request {
 			r.KeepTTL = spec.flags&reqKeepTTL != 0
 		}
 	}
+	if spec.flags&reqIfVersion != 0 {
+		switch rapid.IntRange(0, 2).Draw(t, "condition") {
+		case 1:
+			r.IfAbsent = true
+		case 2:
+			copy(r.IfVersion[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "demanded version"))
+		}
+	}
 	return r
 }
 
@@ -134,6 +158,14 @@ func TestRequestsSurviveTheWire(t *testing.T) {
 		for _, p := range [][2][]byte{{sent.Key, got.Key}, {sent.Value, got.Value}, {sent.Prefix, got.Prefix}, {sent.After, got.After}, {sent.Ext, got.Ext}} {
 			require.True(t, bytes.Equal(p[0], p[1]))
 		}
+		require.Len(t, got.Items, len(sent.Items))
+		for i, it := range got.Items {
+			require.True(t, bytes.Equal(sent.Items[i].Key, it.Key))
+			require.True(t, bytes.Equal(sent.Items[i].Value, it.Value))
+			it.Key, it.Value = sent.Items[i].Key, sent.Items[i].Value
+			require.Equal(t, sent.Items[i], it)
+		}
+		got.Items = sent.Items
 		got.Key, got.Value, got.Prefix, got.After, got.Ext = sent.Key, sent.Value, sent.Prefix, sent.After, sent.Ext
 		require.Equal(t, sent, got)
 	})

@@ -5,7 +5,7 @@ import "fmt"
 // Op is an operation: the kind of a request's frame.
 type Op uint8
 
-// Operations. Watch and Batch have their numbers and no meaning yet.
+// Operations. Watch has its number and no meaning yet.
 const (
 	OpGet     Op = 1
 	OpPut     Op = 2
@@ -40,15 +40,16 @@ type opSpec struct {
 	name  string
 	key   bool // takes a key (a prefix, for List)
 	value bool // ends with a value
+	items bool // ends with items
 	flags uint16
 }
 
 // ops is indexed by Op; an entry without a name is not known to this version.
 var ops = [...]opSpec{
 	OpGet:     {name: "get", key: true},
-	OpPut:     {name: "put", key: true, value: true, flags: reqTTL | reqExpiresAt | reqKeepTTL},
+	OpPut:     {name: "put", key: true, value: true, flags: reqTTL | reqExpiresAt | reqKeepTTL | reqIfAbsent | reqIfVersion},
 	OpExists:  {name: "exists", key: true},
-	OpDelete:  {name: "delete", key: true},
+	OpDelete:  {name: "delete", key: true, flags: reqIfAbsent | reqIfVersion},
 	OpTouch:   {name: "touch", key: true, flags: reqTTL | reqExpiresAt},
 	OpPersist: {name: "persist", key: true},
 	OpList:    {name: "list", key: true, flags: reqKeysOnly | reqLimit | reqAfter},
@@ -56,6 +57,7 @@ var ops = [...]opSpec{
 	OpStatus:  {name: "status"},
 	OpSync:    {name: "sync"},
 	OpPing:    {name: "ping"},
+	OpBatch:   {name: "batch", items: true},
 	OpHeld:    {name: "held", key: true},
 	OpWhy:     {name: "why", key: true},
 	OpForget:  {name: "forget", key: true}, // a member's name
@@ -85,7 +87,7 @@ func (o Op) Known() bool { _, ok := o.spec(); return ok }
 // Writes says whether the operation changes what the store holds.
 func (o Op) Writes() bool {
 	switch o {
-	case OpPut, OpDelete, OpTouch, OpPersist:
+	case OpPut, OpDelete, OpTouch, OpPersist, OpBatch:
 		return true
 	}
 	return false

@@ -3,22 +3,26 @@ package wire
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
-// A request's flags. Each but the two bare ones says that a field follows.
+// A request's flags. Each but the bare ones says that a field follows.
 const (
-	reqTTL       uint16 = 1 << 0 // u64 ms
-	reqExpiresAt uint16 = 1 << 1 // u64 ms since 1970
-	reqKeepTTL   uint16 = 1 << 2 // no field
-	reqKeysOnly  uint16 = 1 << 3 // no field
-	reqLimit     uint16 = 1 << 4 // u32
-	reqAfter     uint16 = 1 << 5 // u16 length, bytes
+	reqTTL       uint16 = 1 << 0  // u64 ms
+	reqExpiresAt uint16 = 1 << 1  // u64 ms since 1970
+	reqKeepTTL   uint16 = 1 << 2  // no field
+	reqKeysOnly  uint16 = 1 << 3  // no field
+	reqLimit     uint16 = 1 << 4  // u32
+	reqAfter     uint16 = 1 << 5  // u16 length, bytes
+	reqIfAbsent  uint16 = 1 << 10 // no field
+	reqIfVersion uint16 = 1 << 11 // 16 bytes
 	reqExt       uint16 = 1 << 15
 
-	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqExt
+	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqIfAbsent | reqIfVersion | reqExt
 
 	requestFixed = 4 + 8 + 2 + 2 // timeout, clock, flags, key length
+	itemFixed    = 1 + 2 + 2     // kind, flags, key length
 )
 
 // Request is one call. Which fields an operation takes: Key all that name one
@@ -45,8 +49,20 @@ type Request struct {
 	Limit uint32
 	// KeysOnly leaves the values out of a list.
 	KeysOnly bool
+	// IfAbsent and IfVersion, if not zero, are conditions of a put or a delete: the
+	// key is absent, or at that version. At most one of them.
+	IfAbsent  bool
+	IfVersion [16]byte
+	// Items are a batch's puts and deletes: requests without Timeout, Clock and Ext.
+	Items []Request
 	// Ext holds hints that a node may ignore; none is defined yet.
 	Ext []byte
+}
+
+// Conditional says whether the request demands something of what its key holds, or
+// one of its items does.
+func (r *Request) Conditional() bool {
+	return r.IfAbsent || r.IfVersion != [16]byte{} || slices.ContainsFunc(r.Items, func(it Request) bool { return it.Conditional() })
 }
 
 // Check says why the request cannot be put on the wire. It checks what the
@@ -71,7 +87,30 @@ func (r *Request) Check() error {
 	case len(r.Ext) > MaxExt:
 		return fmt.Errorf("%v: extension is %d bytes, the limit is %d: %w", r.Op, len(r.Ext), MaxExt, ErrMalformed)
 	}
-	return r.checkFields(spec, r.flags())
+	if err := r.checkFields(spec, r.flags()); err != nil {
+		return err
+	}
+	return r.checkItems(spec)
+}
+
+func (r *Request) checkItems(spec opSpec) error {
+	switch {
+	case !spec.items && len(r.Items) > 0:
+		return fmt.Errorf("%v: takes no items: %w", r.Op, ErrMalformed)
+	case spec.items && (len(r.Items) == 0 || len(r.Items) > maxItemField):
+		return fmt.Errorf("%v: %d items, a request can spell 1 to %d: %w", r.Op, len(r.Items), maxItemField, ErrMalformed)
+	}
+	for i := range r.Items {
+		it := &r.Items[i]
+		err := it.Check()
+		if err == nil && (it.Op != OpPut && it.Op != OpDelete || it.Timeout != 0 || it.Clock != 0 || len(it.Ext) != 0) {
+			err = fmt.Errorf("%v: an item is a put or a delete, without timeout, clock and extension: %w", it.Op, ErrMalformed)
+		}
+		if err != nil {
+			return fmt.Errorf("%v: item %d: %w", r.Op, i+1, err)
+		}
+	}
+	return nil
 }
 
 // checkFields is what Check and Parse demand alike of which fields go together.
@@ -81,6 +120,9 @@ func (r *Request) checkFields(spec opSpec, flags uint16) error {
 	}
 	if n := flags & (reqTTL | reqExpiresAt | reqKeepTTL); n&(n-1) != 0 {
 		return fmt.Errorf("%v: more than one of TTL, expiry and keep-TTL: %w", r.Op, ErrMalformed)
+	}
+	if flags&reqIfAbsent != 0 && flags&reqIfVersion != 0 {
+		return fmt.Errorf("%v: both of if-absent and if-version: %w", r.Op, ErrMalformed)
 	}
 	if !spec.key && len(r.Key) > 0 {
 		return fmt.Errorf("%v: takes no key: %w", r.Op, ErrMalformed)
@@ -118,6 +160,12 @@ func (r *Request) flags() (f uint16) {
 	if len(r.After) != 0 {
 		f |= reqAfter
 	}
+	if r.IfAbsent {
+		f |= reqIfAbsent
+	}
+	if r.IfVersion != [16]byte{} {
+		f |= reqIfVersion
+	}
 	if len(r.Ext) != 0 {
 		f |= reqExt
 	}
@@ -127,7 +175,21 @@ func (r *Request) flags() (f uint16) {
 // HeadSize is how many bytes AppendHead writes.
 func (r *Request) HeadSize() int {
 	spec, _ := r.Op.spec()
-	n := requestFixed + len(r.subject())
+	n := requestFixed + r.fieldsSize(spec)
+	if spec.items {
+		n += 4
+		for i := range r.Items {
+			it := &r.Items[i]
+			of, _ := it.Op.spec()
+			n += itemFixed + it.fieldsSize(of) + len(it.Value)
+		}
+	}
+	return n
+}
+
+// fieldsSize is how many bytes appendFields writes beyond flags and key length.
+func (r *Request) fieldsSize(spec opSpec) int {
+	n := len(r.subject())
 	if r.TTL != 0 {
 		n += 8
 	}
@@ -139,6 +201,9 @@ func (r *Request) HeadSize() int {
 	}
 	if len(r.After) != 0 {
 		n += 2 + len(r.After)
+	}
+	if r.IfVersion != [16]byte{} {
+		n += len(r.IfVersion)
 	}
 	if len(r.Ext) != 0 {
 		n += 2 + len(r.Ext)
@@ -152,9 +217,23 @@ func (r *Request) HeadSize() int {
 // AppendHead appends all of the body but Tail. The request must pass Check.
 func (r *Request) AppendHead(dst []byte) []byte {
 	spec, _ := r.Op.spec()
-	subject := r.subject()
 	dst = appendUint32(dst, millis32(r.Timeout))
 	dst = appendUint64(dst, r.Clock)
+	dst = r.appendFields(dst, spec)
+	if spec.items {
+		dst = appendUint32(dst, uint32(len(r.Items)))
+		for i := range r.Items {
+			it := &r.Items[i]
+			of, _ := it.Op.spec()
+			dst = append(it.appendFields(append(dst, byte(it.Op)), of), it.Value...)
+		}
+	}
+	return dst
+}
+
+// appendFields appends what follows the clock, but for the value's bytes.
+func (r *Request) appendFields(dst []byte, spec opSpec) []byte {
+	subject := r.subject()
 	dst = appendUint16(dst, r.flags())
 	dst = appendUint16(dst, uint16(len(subject)))
 	dst = append(dst, subject...)
@@ -170,6 +249,9 @@ func (r *Request) AppendHead(dst []byte) []byte {
 	if len(r.After) != 0 {
 		dst = appendUint16(dst, uint16(len(r.After)))
 		dst = append(dst, r.After...)
+	}
+	if r.IfVersion != [16]byte{} {
+		dst = append(dst, r.IfVersion[:]...)
 	}
 	if len(r.Ext) != 0 {
 		dst = appendUint16(dst, uint16(len(r.Ext)))
@@ -201,10 +283,65 @@ func (r *Request) Parse(op Op, body []byte) error {
 	p := parser{rest: body}
 	r.Timeout = time.Duration(p.uint32("timeout")) * time.Millisecond
 	r.Clock = p.uint64("clock")
-	flags := p.uint16("flags")
+	flags, err := r.parseFields(&p, spec)
+	if err != nil {
+		return err
+	}
+	if spec.items {
+		if err := r.parseItems(&p); err != nil {
+			return err
+		}
+	}
+	if err := p.end(); err != nil {
+		return fmt.Errorf("%v: %w", op, err)
+	}
+	return r.checkFields(spec, flags)
+}
+
+func (r *Request) parseItems(p *parser) error {
+	count := int64(p.uint32("item count"))
+	switch {
+	case p.err != nil:
+	case count == 0 || count > maxItemField:
+		p.fail("item count", "is out of range")
+	case count*itemFixed > int64(len(p.rest)):
+		p.fail("item count", "is more than the frame holds")
+	}
+	if p.err != nil {
+		return fmt.Errorf("%v: %w", r.Op, p.err)
+	}
+	r.Items = make([]Request, count)
+	for i := range r.Items {
+		it := &r.Items[i]
+		it.Op = Op(p.uint8("item's kind"))
+		if p.err == nil && it.Op != OpPut && it.Op != OpDelete {
+			p.fail("item's kind", "is neither put nor delete")
+		}
+		spec, _ := it.Op.spec()
+		flags, err := it.parseFields(p, spec)
+		switch {
+		case p.err != nil:
+			return fmt.Errorf("%v: %w", r.Op, p.err)
+		case err == nil && flags&reqExt != 0:
+			err = fmt.Errorf("%v: extension: %w", it.Op, ErrMalformed)
+		case err == nil:
+			err = it.checkFields(spec, flags)
+		}
+		if err != nil {
+			return fmt.Errorf("%v: item %d: %w", r.Op, i+1, err)
+		}
+	}
+	return nil
+}
+
+// parseFields takes what appendFields has appended and the value. The error is for
+// flags that this version does not know.
+func (r *Request) parseFields(p *parser, spec opSpec) (flags uint16, err error) {
+	op := r.Op
+	flags = p.uint16("flags")
 	subject := p.bytes16("key")
 	if p.err == nil && flags&^reqKnown != 0 {
-		return fmt.Errorf("%v: %w: flags %#04x", op, ErrUnsupported, flags&^reqKnown)
+		return 0, fmt.Errorf("%v: %w: flags %#04x", op, ErrUnsupported, flags&^reqKnown)
 	}
 	if op == OpList {
 		r.Prefix = subject
@@ -227,14 +364,18 @@ func (r *Request) Parse(op Op, body []byte) error {
 	if flags&reqAfter != 0 {
 		r.After = p.filled("continuation key", p.bytes16("continuation key"))
 	}
+	r.IfAbsent = flags&reqIfAbsent != 0
+	if flags&reqIfVersion != 0 {
+		copy(r.IfVersion[:], p.take("demanded version", len(r.IfVersion)))
+		if r.IfVersion == [16]byte{} {
+			p.fail("demanded version", "is zero")
+		}
+	}
 	if flags&reqExt != 0 {
 		r.Ext = p.ext()
 	}
 	if spec.value {
 		r.Value = p.bytes32("value")
 	}
-	if err := p.end(); err != nil {
-		return fmt.Errorf("%v: %w", op, err)
-	}
-	return r.checkFields(spec, flags)
+	return flags, nil
 }

@@ -8,20 +8,23 @@ import (
 
 // A response's flags.
 const (
-	respMessage   uint16 = 1 << 0 // u16 length, UTF-8
-	respRetry     uint16 = 1 << 1 // u32 ms
-	respVersion   uint16 = 1 << 2 // 16 bytes
-	respExpiresAt uint16 = 1 << 3 // u64 ms since 1970
-	respExisted   uint16 = 1 << 4 // no field
-	respEntries   uint16 = 1 << 5 // u32 count, entries
-	respMore      uint16 = 1 << 6 // no field
-	respBody      uint16 = 1 << 7 // u32 length, CBOR
-	respValue     uint16 = 1 << 8 // u32 length, bytes; last of all
+	respMessage   uint16 = 1 << 0  // u16 length, UTF-8
+	respRetry     uint16 = 1 << 1  // u32 ms
+	respVersion   uint16 = 1 << 2  // 16 bytes
+	respExpiresAt uint16 = 1 << 3  // u64 ms since 1970
+	respExisted   uint16 = 1 << 4  // no field
+	respEntries   uint16 = 1 << 5  // u32 count, entries
+	respMore      uint16 = 1 << 6  // no field
+	respBody      uint16 = 1 << 7  // u32 length, CBOR
+	respValue     uint16 = 1 << 8  // u32 length, bytes; last of all
+	respResults   uint16 = 1 << 9  // u32 count, results
+	respItem      uint16 = 1 << 10 // u32
 	respExt       uint16 = 1 << 15
 
-	respKnown = respMessage | respRetry | respVersion | respExpiresAt | respExisted | respEntries | respMore | respBody | respValue | respExt
+	respKnown = respMessage | respRetry | respVersion | respExpiresAt | respExisted | respEntries | respMore | respBody | respValue | respResults | respItem | respExt
 
 	responseFixed = 1 + 8 + 2      // code, clock, flags
+	resultFixed   = 16 + 1         // version, existed
 	entryFixed    = 2 + 16 + 8 + 4 // key length, version, expiry, value length
 )
 
@@ -32,6 +35,12 @@ type Entry struct {
 	Version [16]byte
 	// ExpiresAt is milliseconds since 1970; zero: it does not expire.
 	ExpiresAt int64
+}
+
+// Result is what became of an item of a batch.
+type Result struct {
+	Version [16]byte
+	Existed bool // there was something
 }
 
 // EntrySize is what an entry takes in a list's response: nodes count a page's
@@ -59,6 +68,10 @@ type Response struct {
 	More    bool
 	// Body is CBOR: an [Info].
 	Body []byte
+	// Results of a batch, one an item; Item is the one that it failed for, from 1 on,
+	// zero: none.
+	Results []Result
+	Item    uint32
 	// Ext holds hints that a client may ignore; none is defined yet.
 	Ext []byte
 }
@@ -85,6 +98,8 @@ func (r *Response) Check() error {
 		return fmt.Errorf("response: expiry is negative: %w", ErrMalformed)
 	case len(r.Entries) > MaxPageEntries:
 		return fmt.Errorf("response: %d entries, the limit is %d: %w", len(r.Entries), MaxPageEntries, ErrMalformed)
+	case len(r.Results) > maxItemField:
+		return fmt.Errorf("response: %d results, the limit is %d: %w", len(r.Results), maxItemField, ErrMalformed)
 	case int64(len(r.Value)) > math.MaxUint32 || int64(len(r.Body)) > math.MaxUint32:
 		return fmt.Errorf("response: a field is longer than %d bytes: %w", uint32(math.MaxUint32), ErrMalformed)
 	case len(r.Ext) > MaxExt:
@@ -127,6 +142,12 @@ func (r *Response) flags() (f uint16) {
 	if r.Value != nil {
 		f |= respValue
 	}
+	if len(r.Results) != 0 {
+		f |= respResults
+	}
+	if r.Item != 0 {
+		f |= respItem
+	}
 	if len(r.Ext) != 0 {
 		f |= respExt
 	}
@@ -156,6 +177,12 @@ func (r *Response) HeadSize() int {
 	}
 	if len(r.Body) != 0 {
 		n += 4 + len(r.Body)
+	}
+	if len(r.Results) != 0 {
+		n += 4 + resultFixed*len(r.Results)
+	}
+	if r.Item != 0 {
+		n += 4
 	}
 	if len(r.Ext) != 0 {
 		n += 2 + len(r.Ext)
@@ -194,6 +221,19 @@ func (r *Response) AppendHead(dst []byte) []byte {
 	if len(r.Body) != 0 {
 		dst = appendUint32(dst, uint32(len(r.Body)))
 		dst = append(dst, r.Body...)
+	}
+	if len(r.Results) != 0 {
+		dst = appendUint32(dst, uint32(len(r.Results)))
+		for i := range r.Results {
+			existed := byte(0)
+			if r.Results[i].Existed {
+				existed = 1
+			}
+			dst = append(append(dst, r.Results[i].Version[:]...), existed)
+		}
+	}
+	if r.Item != 0 {
+		dst = appendUint32(dst, r.Item)
 	}
 	if len(r.Ext) != 0 {
 		dst = appendUint16(dst, uint16(len(r.Ext)))
@@ -264,6 +304,14 @@ func (r *Response) Parse(body []byte) error {
 	if flags&respBody != 0 {
 		r.Body = p.filled("body", p.bytes32("body"))
 	}
+	if flags&respResults != 0 {
+		r.parseResults(&p)
+	}
+	if flags&respItem != 0 {
+		if r.Item = p.uint32("item"); r.Item == 0 {
+			p.fail("item", "is zero")
+		}
+	}
 	if flags&respExt != 0 {
 		r.Ext = p.ext()
 	}
@@ -297,5 +345,28 @@ func (r *Response) parseEntries(p *parser) {
 			return
 		}
 		r.Entries = append(r.Entries, e)
+	}
+}
+
+func (r *Response) parseResults(p *parser) {
+	count := int64(p.uint32("result count"))
+	switch {
+	case p.err != nil:
+		return
+	case count == 0 || count > maxItemField:
+		p.fail("result count", "is out of range")
+		return
+	case count*resultFixed > int64(len(p.rest)):
+		p.fail("result count", "is more than the frame holds")
+		return
+	}
+	r.Results = make([]Result, count)
+	for i := range r.Results {
+		copy(r.Results[i].Version[:], p.take("result's version", 16))
+		existed := p.uint8("existed")
+		if existed > 1 {
+			p.fail("existed", "is neither 0 nor 1")
+		}
+		r.Results[i].Existed = existed == 1
 	}
 }

@@ -43,18 +43,27 @@ type requestVector struct {
 	ExpiresAt int64  `json:"expires_at_ms,omitempty"`
 	KeepTTL   bool   `json:"keep_ttl,omitempty"`
 	KeysOnly  bool   `json:"keys_only,omitempty"`
+	IfAbsent  bool   `json:"if_absent,omitempty"`
+	IfVersion octets `json:"if_version,omitempty"`
 	Prefix    octets `json:"prefix,omitempty"`
 	After     octets `json:"after,omitempty"`
 	Limit     uint32 `json:"limit,omitempty"`
 	Ext       octets `json:"ext,omitempty"`
+
+	Items []requestVector `json:"items,omitempty"` // of a batch: no frame, ID, timeout and clock
 }
 
 func (v requestVector) message(t *testing.T) Request {
-	return Request{
+	r := Request{
 		Op: opNamed(t, v.Op), Timeout: time.Duration(v.TimeoutMS) * time.Millisecond, Clock: v.Clock,
 		Key: v.Key, Value: v.Value, TTL: time.Duration(v.TTLMS) * time.Millisecond, ExpiresAt: v.ExpiresAt,
-		KeepTTL: v.KeepTTL, KeysOnly: v.KeysOnly, Prefix: v.Prefix, After: v.After, Limit: v.Limit, Ext: v.Ext,
+		KeepTTL: v.KeepTTL, KeysOnly: v.KeysOnly, Prefix: v.Prefix, After: v.After, Limit: v.Limit, Ext: v.Ext, IfAbsent: v.IfAbsent,
 	}
+	copy(r.IfVersion[:], v.IfVersion)
+	for _, it := range v.Items {
+		r.Items = append(r.Items, it.message(t))
+	}
+	return r
 }
 
 func opNamed(t *testing.T, name string) Op {
@@ -91,6 +100,14 @@ type responseVector struct {
 	Info         any           `json:"cbor_decoded,omitempty"`
 	Value        *octets       `json:"value,omitempty"`
 	Ext          octets        `json:"ext,omitempty"`
+
+	Results []resultVector `json:"results,omitempty"`
+	Item    uint32         `json:"item,omitempty"`
+}
+
+type resultVector struct {
+	Version octets `json:"version"`
+	Existed bool   `json:"existed"`
 }
 
 func (v responseVector) message(t *testing.T) Response {
@@ -107,6 +124,12 @@ func (v responseVector) message(t *testing.T) Response {
 	copy(r.Version[:], v.Version)
 	if v.Value != nil {
 		r.Value = *v.Value
+	}
+	r.Item = v.Item
+	for _, one := range v.Results {
+		out := Result{Existed: one.Existed}
+		copy(out.Version[:], one.Version)
+		r.Results = append(r.Results, out)
 	}
 	for _, e := range v.Entries {
 		out := Entry{Key: e.Key, Value: e.Value, ExpiresAt: e.ExpiresAt}
@@ -179,6 +202,17 @@ func requestVectors() []requestVector {
 		key("held", "held"),
 		key("why", "why"),
 		with(base("forget", "forget"), func(v *requestVector) { v.Key = octets("c") }),
+		put("put: if absent, with a TTL", func(v *requestVector) { v.IfAbsent, v.TTLMS = true, 60_000 }),
+		put("put: if at a version", func(v *requestVector) { v.IfVersion = testVersion[:] }),
+		with(key("delete: if at a version", "delete"), func(v *requestVector) { v.IfVersion = testVersion[:] }),
+		with(key("delete: if absent", "delete"), func(v *requestVector) { v.IfAbsent = true }),
+		with(base("batch", "batch"), func(v *requestVector) {
+			v.Items = []requestVector{
+				{Op: "put", Key: octets("a/b"), Value: octets("value"), TTLMS: 60_000, IfAbsent: true},
+				{Op: "put", Key: octets("a/c")},
+				{Op: "delete", Key: octets("a/d"), IfVersion: testVersion[:]},
+			}
+		}),
 	}
 }
 
@@ -208,6 +242,8 @@ func responseVectors(t *testing.T) []responseVector {
 		{Name: "a:7946", Instance: 3, Dead: true, Earlier: true, Waiting: 1},
 		{Instance: 4, Dead: true, Waiting: 1},
 	}
+	full := status
+	full.MemoryBytes, full.MemoryLimit, full.Full = 500<<20, 512<<20, []string{"a:7946", "b"}
 	syncs := []SyncInfo{
 		{Peer: "b", Result: "repaired", BytesSent: 100, BytesReceived: 200, EntriesSent: 1, EntriesReceived: 2, DurationSeconds: 0.5},
 		{Peer: "c", Result: "failed", Error: "connection lost"},
@@ -250,6 +286,17 @@ func responseVectors(t *testing.T) []responseVector {
 		base("held", func(v *responseVector) { b, err := EncodeInfo(holding); info(v, b, err, holding) }),
 		base("why", func(v *responseVector) { b, err := EncodeInfo(holdings); info(v, b, err, holdings) }),
 		base("forget", func(v *responseVector) { b, err := EncodeInfo(forgotten); info(v, b, err, forgotten) }),
+		base("put, delete: the key is at another version", func(v *responseVector) {
+			v.Code, v.Message = "condition_failed", "the key is there at version 018bcfe568000007deadbeef00000001"
+			v.Version, v.ExpiresAt, v.Value = testVersion[:], 1_700_000_060_000, value("value")
+		}),
+		base("put, delete: the key is absent", func(v *responseVector) { v.Code = "condition_failed" }),
+		base("batch: done", func(v *responseVector) { v.Results = []resultVector{{testVersion[:], false}, {testVersion[:], true}} }),
+		base("batch: the second item's condition failed", func(v *responseVector) {
+			v.Code, v.Message, v.Item = "condition_failed", "item 2 of 3: the key is there", 2
+			v.Version, v.Value = testVersion[:], value("value")
+		}),
+		base("status: a limit on memory, and who is full", func(v *responseVector) { b, err := EncodeInfo(full); info(v, b, err, full) }),
 	}
 }
 
@@ -389,6 +436,19 @@ func malformedVectors(t *testing.T) []malformedVector {
 			return append(append(set(9, 0, 0x20)(b), 0, 0, 0, 2), make([]byte, entryFixed)...)
 		}),
 		response("more entries than allowed", "malformed", Response{}, func(b []byte) []byte { return append(set(9, 0, 0x20)(b), 0, 1, 0, 1) }),
+		request("put if absent and at a version", "malformed", Request{Op: OpPut, Key: key, IfAbsent: true, IfVersion: testVersion}, nil),
+		request("get if absent", "malformed", Request{Op: OpGet, Key: key, IfAbsent: true}, nil),
+		request("a demanded version of zero", "malformed", Request{Op: OpDelete, Key: key, IfVersion: testVersion}, set(requestFixed+1, make([]byte, 16)...)),
+		request("batch of nothing", "malformed", Request{Op: OpBatch}, nil),
+		request("batch of more items than fit", "malformed", Request{Op: OpBatch, Items: []Request{{Op: OpDelete, Key: key}}}, set(requestFixed, 0, 0, 0, 9)),
+		request("batch with a get", "malformed", Request{Op: OpBatch, Items: []Request{{Op: OpDelete, Key: key}}}, set(requestFixed+4, byte(OpGet))),
+		request("batch with a flag of an item that is unknown", "unsupported", Request{Op: OpBatch, Items: []Request{{Op: OpDelete, Key: key}}}, set(requestFixed+5, 0x40)),
+		request("put with items", "malformed", Request{Op: OpPut, Key: key}, func(b []byte) []byte { return append(b, 0, 0, 0, 1, 4, 0, 0, 0, 0) }),
+		response("no results", "malformed", Response{}, func(b []byte) []byte { return append(set(9, 2, 0)(b), 0, 0, 0, 0) }),
+		response("existed is 2", "malformed", Response{}, func(b []byte) []byte {
+			return append(append(set(9, 2, 0)(b), 0, 0, 0, 1), append(make([]byte, 16), 2)...)
+		}),
+		response("item of zero", "malformed", Response{}, func(b []byte) []byte { return append(set(9, 4, 0)(b), 0, 0, 0, 0) }),
 		response("empty CBOR", "malformed", Response{}, func(b []byte) []byte { return append(set(9, 0, 0x80)(b), 0, 0, 0, 0) }),
 	}
 }

@@ -62,7 +62,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "print what the node holds and how it is doing",
 		Long: `Prints the state of the node that answers: with several addresses, the first that
-can be reached. Nodes that hold the same have the same digest.
+can be reached. Nodes that hold the same have the same digest. While a member is
+full, its memory over 85 % of --max-memory, all refuse puts that make the store grow.
 
 A deleted or expired entry is forgotten when every member has seen it. Where some
 wait, "held up" says for which member: all that are believed dead, else the one
@@ -84,7 +85,18 @@ everything. A moment is as it should be; a dead member is waited for as long as
 
 func (a *app) printStatus(s client.Status) error {
 	if a.format == formatJSON {
+		if s.Full == nil {
+			s.Full = []string{}
+		}
 		return a.printJSON(s)
+	}
+	limit := "no limit"
+	if s.MemoryLimit > 0 {
+		limit = "of " + humanize.IBytes(s.MemoryLimit)
+	}
+	full := make([]string, 0, len(s.Full))
+	for _, name := range s.Full {
+		full = append(full, visible(name))
 	}
 	rows := [][]string{
 		{"name", visible(s.Name)},
@@ -98,6 +110,8 @@ func (a *app) printStatus(s client.Status) error {
 		{"rounds", fmt.Sprintf("%d equal, %d repaired, %d failed", s.RoundsEqual, s.RoundsRepaired, s.RoundsFailed)},
 		{"lag", rounded(seconds(s.LagSeconds)).String()},
 		{"uptime", rounded(seconds(s.UptimeSeconds)).String()},
+		{"memory", humanize.IBytes(s.MemoryBytes) + ", " + limit},
+		{"full members", dash(strings.Join(full, ", "))},
 	}
 	for _, h := range s.HeldUp {
 		rows = append(rows, []string{"held up", heldUp(h)})

@@ -20,11 +20,16 @@ const stdinValue = "-"
 func (a *app) putCommand() *cobra.Command {
 	var ttl time.Duration
 	var keep bool
+	var demand condition
 	c := &cobra.Command{
 		Use:   "put KEY VALUE",
 		Short: "store a value; - reads it from stdin",
 		Long: `Stores VALUE under KEY; the value - is read from stdin. Without a flag the entry
-does not expire, whatever it did before.`,
+does not expire, whatever it did before.
+
+With --if-absent or --if-version nothing is stored unless the node that takes the
+put holds no entry of KEY, or the one of that version (gokv get -o json tells it);
+then the exit status is 1. It is no lock: another node may take a write meanwhile.`,
 		Args:              takes("KEY", "VALUE"),
 		ValidArgsFunction: a.completeKey,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -43,6 +48,13 @@ does not expire, whatever it did before.`,
 			case keep:
 				options = append(options, client.KeepTTL())
 			}
+			conditions, err := demand.of(c)
+			if err != nil {
+				return err
+			}
+			for _, o := range conditions {
+				options = append(options, o)
+			}
 			value := []byte(args[1])
 			if args[1] == stdinValue {
 				var err error
@@ -57,7 +69,40 @@ does not expire, whatever it did before.`,
 	}
 	c.Flags().DurationVar(&ttl, "ttl", 0, "the entry expires after this time")
 	c.Flags().BoolVar(&keep, "keep-ttl", false, "keep the expiry of the entry that is replaced")
+	demand.flags(c)
 	return c
+}
+
+// condition is what the flags of put and delete demand.
+type condition struct {
+	absent  bool
+	version string
+}
+
+func (d *condition) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&d.absent, "if-absent", false, "only if there is no such key, else exit 1")
+	c.Flags().StringVar(&d.version, "if-version", "", "only if the entry's version is this one, else exit 1")
+}
+
+// of is the option that the flags stand for, or none.
+func (d *condition) of(c *cobra.Command) ([]client.Condition, error) {
+	byVersion := c.Flags().Changed("if-version")
+	switch {
+	case byVersion && d.absent:
+		return nil, misuse("%s: --if-absent and --if-version exclude each other", commandName(c))
+	case d.absent:
+		return []client.Condition{client.IfAbsent()}, nil
+	case !byVersion:
+		return nil, nil
+	}
+	v, err := client.ParseVersion(d.version)
+	if err != nil {
+		return nil, misuse("%s: --if-version: %w", commandName(c), err)
+	}
+	if v.IsZero() {
+		return nil, misuse("%s: --if-version is zero: for a key that is not there it is --if-absent", commandName(c))
+	}
+	return []client.Condition{client.IfVersion(v)}, nil
 }
 
 func (a *app) getCommand() *cobra.Command {
@@ -109,15 +154,31 @@ func (a *app) existsCommand() *cobra.Command {
 }
 
 func (a *app) deleteCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "delete KEY",
-		Short:             "delete an entry, whether or not it exists",
+	var demand condition
+	c := &cobra.Command{
+		Use:   "delete KEY",
+		Short: "delete an entry, whether or not it exists",
+		Long: `Deletes the entry of KEY. With --if-version, only if it is the one of that version
+(gokv get -o json tells it) on the node that takes the delete; else nothing is
+done and the exit status is 1.`,
 		Args:              takes("KEY"),
 		ValidArgsFunction: a.completeKey,
-		RunE: a.keyed(func(ctx context.Context, cl *client.Client, key string) error {
-			return cl.Delete(ctx, key)
-		}),
+		RunE: func(c *cobra.Command, args []string) error {
+			conditions, err := demand.of(c)
+			if err != nil {
+				return err
+			}
+			var options []client.DeleteOption
+			for _, o := range conditions {
+				options = append(options, o)
+			}
+			return a.keyed(func(ctx context.Context, cl *client.Client, key string) error {
+				return cl.Delete(ctx, key, options...)
+			})(c, args)
+		},
 	}
+	demand.flags(c)
+	return c
 }
 
 func (a *app) touchCommand() *cobra.Command {

@@ -131,6 +131,9 @@ func (b Binaries) Command(ctx context.Context, addrs string, args ...string) *ex
 // Log is what the node has logged so far.
 func (p *Process) Log() string { return p.log.String() }
 
+// PID is the process's ID.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 

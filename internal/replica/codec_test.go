@@ -161,6 +161,11 @@ func TestThePayloadHasItsBytes(t *testing.T) {
 	got, err = ParsePayload((&Payload{}).AppendTo(nil))
 	require.NoError(t, err)
 	require.Equal(t, Payload{}, got)
+	b = (&Payload{Ready: true, Full: true}).AppendTo(nil)
+	require.EqualValues(t, payloadVersion|payloadReady|payloadFull, b[0])
+	got, err = ParsePayload(b)
+	require.NoError(t, err)
+	require.Equal(t, Payload{Ready: true, Full: true}, got)
 	require.LessOrEqual(t, MaxPayload, 256, "what the membership carries")
 }
 

@@ -10,15 +10,21 @@ import (
 // Write hands in a local write, in any order. It is pushed at once to each live peer whose link is
 // idle, and queued for the others.
 func (m *Machine) Write(now time.Time, e *engine.Entry, out *Effects) {
+	m.WriteBatch(now, []*engine.Entry{e}, out)
+}
+
+// WriteBatch hands in local writes that were done together, in the order of their
+// versions. They go to each peer in one push, whatever Config.BatchBytes says.
+func (m *Machine) WriteBatch(now time.Time, together []*engine.Entry, out *Effects) {
 	for _, p := range m.peers {
 		if !p.up {
 			continue
 		}
 		if p.inflight == 0 {
-			m.send(p, []*engine.Entry{e}, out)
+			m.send(p, slices.Clone(together), out)
 			continue
 		}
-		p.queue.push(e)
+		p.queue.push(together...)
 		if p.queue.bytes > m.cfg.QueueBytes {
 			out.Dropped += p.queue.drop()
 			m.miss(now, p, ReasonQueueDropped)

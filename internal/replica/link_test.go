@@ -210,3 +210,64 @@ func TestAQueueGivesBackWhatItHasSent(t *testing.T) {
 	entries := q.take(1)
 	require.Empty(t, entries)
 }
+
+func TestAPeerIsFullUntilItSaysOtherwiseOrIsGone(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	r.settled(2)
+	says := func(instance uint64, full bool) {
+		r.m.PeerPayload(r.now, instance, &Payload{Ready: true, Full: full}, Same, &r.out)
+	}
+	says(2, true)
+	says(1, true)
+	says(3, true) // nobody
+	require.Equal(t, []uint64{1, 2}, r.m.Full(nil))
+	says(1, false)
+	require.Equal(t, []uint64{2}, r.m.Full(nil))
+	r.m.PeerDown(r.now, 2, &r.out)
+	require.Empty(t, r.m.Full(nil))
+}
+
+func TestQueuedIsWhatWaitsForThePeers(t *testing.T) {
+	r := newRig(t)
+	r.settled(1)
+	r.settled(2)
+	r.write("a") // in flight
+	require.Zero(t, r.m.Queued())
+	first := r.take().Pushes
+	r.write("b")
+	require.Equal(t, 2*(entryOverhead+11), r.m.Queued())
+	r.pushDone(first[0], false)
+	require.Equal(t, entryOverhead+11, r.m.Queued())
+	r.pushDone(first[1], false)
+	require.Zero(t, r.m.Queued())
+}
+
+func TestWhatWasWrittenTogetherGoesTogether(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.BatchBytes = 3 * (entryOverhead + 11) })
+	r.settled(1)
+	together := func(keys ...string) {
+		var entries []*engine.Entry
+		for _, k := range keys {
+			r.seq++
+			entries = append(entries, entryOf(k, 10, r.seq))
+		}
+		r.m.WriteBatch(r.now, entries, &r.out)
+	}
+	together("a", "b", "c", "d", "e") // more than a push is bounded to
+	got := r.take().Pushes
+	require.Len(t, got, 1)
+	require.Equal(t, []string{"a", "b", "c", "d", "e"}, keys(got[0].Entries))
+
+	r.write("f")
+	together("g", "h", "i")
+	together("j", "k", "l", "m")
+	r.write("n")
+	for _, want := range [][]string{{"f"}, {"g", "h", "i"}, {"j", "k", "l", "m"}, {"n"}} {
+		got = r.pushDone(got[0], false).Pushes
+		require.Len(t, got, 1)
+		require.Equal(t, want, keys(got[0].Entries))
+	}
+	r.pushDone(got[0], false)
+	require.True(t, r.m.Drained())
+}

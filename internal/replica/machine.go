@@ -40,6 +40,7 @@ type peer struct {
 	up       bool
 	ready    bool // as it last said
 	searched bool // likewise
+	full     bool // likewise
 
 	queue    queue
 	inflight uint64 // seq of the push in flight; 0: the link is idle
@@ -138,7 +139,7 @@ func (m *Machine) PeerPayload(now time.Time, instance uint64, pl *Payload, like 
 	if p == nil || !p.up {
 		return
 	}
-	p.ready, p.searched = pl.Ready, pl.Searched
+	p.ready, p.searched, p.full = pl.Ready, pl.Searched, pl.Full
 	switch {
 	case like != Unsure:
 		p.unsure, p.doubts = time.Time{}, 0
@@ -226,4 +227,24 @@ func (m *Machine) Behind() []uint64 {
 		}
 	}
 	return ids
+}
+
+// Full appends the live peers, by instance, whose memory is full as they last said.
+func (m *Machine) Full(dst []uint64) []uint64 {
+	for _, p := range m.peers {
+		if p.up && p.full {
+			dst = append(dst, p.Instance)
+		}
+	}
+	return dst
+}
+
+// Queued is how many bytes of entries wait in the peers' queues. One that waits for
+// several peers is counted with each.
+func (m *Machine) Queued() int {
+	n := 0
+	for _, p := range m.peers {
+		n += p.queue.bytes
+	}
+	return n
 }

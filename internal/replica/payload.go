@@ -34,6 +34,8 @@ type Payload struct {
 	// Searched: everybody whom the node's discovery named has answered or had
 	// the time to, or it named nobody.
 	Searched bool
+	// Full: the sender's memory is, and members refuse puts that make the store grow.
+	Full bool
 	// Report is how far the sender has seen everything. Of departed instances
 	// there may be a part only, another one each time.
 	Report causal.Report
@@ -45,6 +47,7 @@ const (
 	payloadReady    = 1 << 0
 	payloadSearched = 1 << 1
 	payloadDeparted = 1 << 2
+	payloadFull     = 1 << 3
 	payloadVersion  = 2 << 4
 
 	payloadFixed = 1 + 8 + checkBytes + 1
@@ -110,6 +113,9 @@ func (p *Payload) AppendTo(dst []byte) []byte {
 	if p.Searched {
 		flags |= payloadSearched
 	}
+	if p.Full {
+		flags |= payloadFull
+	}
 	dst = append(dst, flags)
 	dst = binary.BigEndian.AppendUint64(dst, p.Clock)
 	check := binary.BigEndian.AppendUint64(nil, p.Check)
@@ -163,12 +169,13 @@ func ParsePayload(b []byte) (Payload, error) {
 	if len(b) < payloadFixed || len(b) > MaxPayload {
 		return Payload{}, fmt.Errorf("payload: %d bytes, %d to %d allowed: %w", len(b), payloadFixed, MaxPayload, ErrMalformed)
 	}
-	if b[0]&^(payloadReady|payloadSearched|payloadDeparted) != payloadVersion {
+	if b[0]&^(payloadReady|payloadSearched|payloadDeparted|payloadFull) != payloadVersion {
 		return Payload{}, fmt.Errorf("payload: flags %08b: %w", b[0], ErrMalformed)
 	}
 	p := Payload{
 		Ready:    b[0]&payloadReady != 0,
 		Searched: b[0]&payloadSearched != 0,
+		Full:     b[0]&payloadFull != 0,
 		Clock:    binary.BigEndian.Uint64(b[1:]),
 	}
 	departed := b[0]&payloadDeparted != 0

@@ -138,6 +138,18 @@ func Size(at *int64) Value {
 	}, FormatSize}
 }
 
+// OptionalSize is a Size that prints as nothing where there is none.
+func OptionalSize(at *int64) Value {
+	v := Size(at).(field[int64])
+	v.print = func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return FormatSize(n)
+	}
+	return v
+}
+
 // Bool is true or false.
 func Bool(at *bool) Value {
 	return field[bool]{at, "bool", func(s string) (bool, error) {
@@ -159,6 +171,9 @@ func FormatSize(n int64) string {
 	}
 	return fmt.Sprintf("%dB", n)
 }
+
+// RoundSize prints a size for people.
+func RoundSize(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // Int is a whole number from least to most.
 func Int(at *int, least, most int) Value {

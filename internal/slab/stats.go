@@ -30,3 +30,6 @@ func (a *Allocator) Stats() Stats {
 	}
 	return s
 }
+
+// Mapped is Stats().Mapped alone, without a lock.
+func (a *Allocator) Mapped() int64 { return a.mapped.Load() }
