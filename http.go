@@ -36,6 +36,10 @@ func (n *Node) startHTTP() (*httpServer, error) {
 			n.say(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
+		if err := n.admitsWrites(); err != nil {
+			n.say(w, http.StatusServiceUnavailable, "fenced: "+err.Error())
+			return
+		}
 		n.say(w, http.StatusOK, "ready")
 	})
 	h := &httpServer{

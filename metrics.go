@@ -167,7 +167,7 @@ func (m *metrics) watch(n *Node) {
 	gauge("gokv_tombstones", "Deleted and expired entries that are still kept.", func() float64 { return float64(n.engine.Stats().Tombstones) })
 	gauge("gokv_entry_bytes", "Bytes of keys and values held.", func() float64 { return float64(n.engine.Stats().EntryBytes) })
 	gauge("gokv_ready", "1 while the node answers reads and writes, else 0.", func() float64 {
-		if n.Ready() {
+		if n.Ready() && !n.clockOffset().Fenced {
 			return 1
 		}
 		return 0
@@ -188,10 +188,20 @@ func (m *metrics) watch(n *Node) {
 		}
 		return float64(len(n.fullMembers()))
 	})
+	gauge("gokv_fenced", "1 while the node takes no writes because its clock differs from those of most peers, else 0.", func() float64 {
+		if n.clockOffset().Fenced {
+			return 1
+		}
+		return 0
+	})
+	gauge("gokv_clock_offset_seconds", "How far the peers' wall clocks are ahead of this node's: their median; below zero: behind.",
+		func() float64 { return n.clockOffset().Median.Seconds() })
+	gauge("gokv_versions_parked", "Versions that are ahead of the wall clock and wait until they are due.",
+		func() float64 { return float64(n.engine.Stats().Parked) })
 	counter := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 	}
-	counter("gokv_versions_refused_total", "Versions refused because they were too far ahead of the wall clock.",
+	counter("gokv_versions_refused_total", "Entries of other members that were refused, but for want of memory: versions too far ahead of the wall clock, or values over the limit.",
 		func() float64 { return float64(n.engine.Stats().Refused) })
 	counter("gokv_version_conflicts_total", "Equal versions that bore different content; must stay zero.",
 		func() float64 { return float64(n.engine.Stats().Conflicts) })

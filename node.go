@@ -22,6 +22,7 @@ import (
 	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/auth"
 	"github.com/tochemey/gokv/internal/hostlist"
+	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
 	"github.com/tochemey/gokv/transport"
@@ -40,6 +41,7 @@ type Node struct {
 	local   *client.Client
 	self    uint64 // instance ID
 	names   *names
+	offsets *replica.Offsets
 	// provider finds peers; nil where none is configured.
 	provider discovery.Provider
 
@@ -56,6 +58,7 @@ type Node struct {
 	http        *httpServer
 	stopSweep   context.CancelFunc
 	scrubAt     uint64 // owned by the sweeps' goroutine
+	wasFenced   bool   // likewise
 	background  sync.WaitGroup
 
 	wired  chan struct{} // closed when the parts above are all there
@@ -121,7 +124,7 @@ func NewNode(cfg Config) (*Node, error) {
 		wired: make(chan struct{}), fatal: make(chan error, 1), badLog: rate.NewLimiter(rate.Every(10*time.Second), 3),
 		odd: rate.NewLimiter(rate.Every(30*time.Second), 2), joins: rate.NewLimiter(rate.Every(10*time.Second), 3),
 		taken: rate.NewLimiter(rate.Every(10*time.Second), 3), names: newNames(),
-		crowded: rate.NewLimiter(rate.Every(30*time.Second), 2),
+		crowded: rate.NewLimiter(rate.Every(30*time.Second), 2), offsets: replica.NewOffsets(cfg.MaxClockSkew, time.Now()),
 	}
 	if n.cfg.Seed == 0 {
 		n.cfg.Seed = binary.BigEndian.Uint64(ids[8:16])
@@ -277,7 +280,8 @@ func (n *Node) startSweep() {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				for n.engine.Sweep(n.nowMS(), sweepBudget) == sweepBudget && ctx.Err() == nil {
+				now, known := n.tendClock()
+				for known && n.engine.Sweep(now, sweepBudget) == sweepBudget && ctx.Err() == nil {
 				}
 				n.replication.horizon.Purge(time.Now())
 				n.scrub()

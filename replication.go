@@ -195,6 +195,7 @@ func (r *replication) peerDown(m membership.Member, left bool) {
 	} else {
 		r.horizon.Failed(time.Now(), m.Instance)
 	}
+	r.node.offsets.Gone(time.Now(), m.Instance)
 	r.step(func(now time.Time) {
 		r.machine.PeerDown(now, m.Instance, &r.out)
 		if p := r.peers[m.Instance]; p != nil {
@@ -209,9 +210,16 @@ func (r *replication) peerDown(m membership.Member, left bool) {
 	})
 }
 
+// alone reports whether no peer is known to be alive.
+func (r *replication) alone() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.peers) == 0
+}
+
 // payload is what rides on this node's probes and their answers.
 func (r *replication) payload(dst []byte) []byte {
-	pl := replica.PayloadOf(r.node.engine, r.horizon)
+	pl := replica.PayloadOf(r.node.engine, r.horizon, r.node.nowMS())
 	pl.Ready, pl.Searched, pl.Full = r.node.Ready(), r.hasSearched.Load(), r.node.engine.Full()
 	return pl.AppendTo(dst)
 }
@@ -225,6 +233,9 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 	}
 	r.node.observe(pl.Clock)
 	r.horizon.Heard(m.Instance, pl.Report)
+	if pl.Wall != 0 {
+		r.node.offsets.Heard(time.Now(), m.Instance, pl.Wall)
+	}
 	r.step(func(now time.Time) {
 		r.machine.PeerPayload(now, m.Instance, &pl, pl.Compare(r.node.engine, m.Instance), &r.out)
 		r.noteFullLocked()

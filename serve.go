@@ -115,6 +115,11 @@ func (s server) admit(req *wire.Request) error {
 			return err
 		}
 	}
+	if req.Op.Writes() {
+		if err := s.node.admitsWrites(); err != nil {
+			return err
+		}
+	}
 	if req.Clock == 0 {
 		return nil
 	}

@@ -30,6 +30,8 @@ func (n *Node) Status() wire.StatusInfo {
 		info.Name = n.name
 		info.UptimeSeconds = time.Since(n.started).Seconds()
 		info.HeldUp = n.heldUp()
+		offset := n.clockOffset()
+		info.ClockOffsetSeconds, info.Fenced = offset.Median.Seconds(), offset.Fenced
 	}
 	return info
 }

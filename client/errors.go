@@ -32,8 +32,10 @@ var (
 	// ErrUnavailable: no address answered.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrClock: the session's clock and the node's are further apart than is
-	// allowed, or the node refuses writes because its own clock is off.
+	// allowed.
 	ErrClock = errors.New("clock out of bounds")
+	// ErrFenced: the node takes no writes, because its wall clock is off.
+	ErrFenced = errors.New("clock fenced")
 	// ErrInternal: the node failed in a way that is not the caller's doing.
 	ErrInternal = errors.New("internal error")
 	// ErrUnsupported: the node does not know the operation or one of its options.
@@ -65,6 +67,7 @@ var outcomes = [...]outcome{
 	{wire.CodeOverloaded, ErrOverloaded, 4},
 	{wire.CodeUnauthorized, ErrUnauthorized, 4},
 	{wire.CodeClock, ErrClock, 4},
+	{wire.CodeFenced, ErrFenced, 4},
 }
 
 // sentinel is the error of a code; a code of a later version reads as internal.

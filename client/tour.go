@@ -104,7 +104,7 @@ func (t *tour) settle(ctx context.Context, c *conn, resp *wire.Response, err err
 // elsewhere says that the node cannot answer now, and that another one may.
 func elsewhere(resp *wire.Response) bool {
 	switch resp.Code {
-	case wire.CodeNotReady, wire.CodeUnavailable:
+	case wire.CodeNotReady, wire.CodeUnavailable, wire.CodeFenced:
 		return true
 	case wire.CodeOverloaded:
 		return resp.RetryAfter > 0

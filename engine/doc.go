@@ -18,7 +18,7 @@
 // stays above every version that the engine holds: a local write beats
 // everything that it could have been a reply to. Neither clock nor entries go
 // further ahead of the wall time than MaxClockSkew: local writes fail with
-// ErrClockAhead, arriving entries are Refused.
+// ErrClockAhead, arriving entries are Parked until they are due, or Refused.
 //
 // # What has been seen
 //

@@ -54,6 +54,7 @@ type Engine struct {
 	sequence sequence
 	know     knowledge
 	budget   budget
+	parking  parking
 
 	// keyed is replaced by a rekey, which holds all of every shard's locks. So
 	// whoever holds one of them knows that positions and digests do not change.
@@ -394,9 +395,10 @@ func (e *Engine) commitLocked(op string, p *place, ent *Entry, c ceiling, now in
 // whatever the order of arrival: Applied when that is the arriving one, Ignored
 // when not. Refused, and counted, when it cannot be taken in here and now, which
 // is no fault of the order either, as a later round brings it again: its version
-// is more than the allowed skew ahead of now, its value is over this node's
-// limit, it lost its value to an expiry that by now has not come yet, or there
-// is no memory for it (Config.MaxMemory).
+// is more than a minute ahead of now, its value is over this node's limit, it lost
+// its value to an expiry that by now has not come yet, or there is no memory for it
+// (Config.MaxMemory). Parked when its version is ahead by less, but by more than
+// the allowed skew: Unpark merges it when it is due.
 //
 // The engine copies what it keeps. lag is how long ago, in ms, an applied
 // entry's version was issued.
@@ -407,8 +409,7 @@ func (e *Engine) Apply(now int64, ent *Entry) (outcome merkle.Outcome, lag int64
 // apply merges an entry; if unseen is set, only one that has not been seen by then.
 func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen, unseen bool) (outcome merkle.Outcome, lag int64) {
 	if !e.acceptable(now, ent) {
-		e.refused.Add(1)
-		return merkle.Refused, 0
+		return e.turnAway(now, ent, false, nil), 0
 	}
 	s, k, pos := e.lock(ent.Key)
 	defer s.w.Unlock()
@@ -469,8 +470,7 @@ func (e *Engine) Merge(now int64, ent *Entry, theirs *causal.Seen) (outcome merk
 // it is merged as a round would, and Unseen: a round has to bring the rest.
 func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector, patient bool) (outcome merkle.Outcome, lag int64) {
 	if !e.acceptable(now, ent) {
-		e.refused.Add(1)
-		return merkle.Refused, 0
+		return e.turnAway(now, ent, true, hidden), 0
 	}
 	s, k, pos := e.lock(ent.Key)
 	defer s.w.Unlock()
@@ -523,16 +523,25 @@ func (e *Engine) supersedes(p *place, ent *Entry, now int64) bool {
 	return replaces(ent, &held, p.old.liveAt(now))
 }
 
+// turnAway is what becomes of an entry that is not acceptable: it is parked, or else
+// refused and counted.
+func (e *Engine) turnAway(now int64, ent *Entry, pushed bool, hidden causal.Vector) merkle.Outcome {
+	if e.valid(now, ent) && e.park(now, ent, pushed, hidden) {
+		return merkle.Parked
+	}
+	e.refused.Add(1)
+	return merkle.Refused
+}
+
 func (e *Engine) acceptable(now int64, ent *Entry) bool {
-	if ent.validate() != nil || len(ent.Value) > e.maxValue {
-		return false
-	}
-	// A peer whose clock is off may have reaped what is still live.
-	if ent.reaped && ent.ExpiresAt > now {
-		return false
-	}
 	// The clock is above every version held, so a local write beats them all.
-	return e.clock.Observe(now, ent.Version.Time) == nil
+	return e.valid(now, ent) && e.clock.Observe(now, ent.Version.Time) == nil
+}
+
+// valid is acceptable but for the version.
+func (e *Engine) valid(now int64, ent *Entry) bool {
+	// A peer whose clock is off may have reaped what is still live.
+	return ent.validate() == nil && len(ent.Value) <= e.maxValue && (!ent.reaped || ent.ExpiresAt <= now)
 }
 
 // CheckKey says why no entry can have the key: ErrKeyEmpty or ErrKeyTooLarge.

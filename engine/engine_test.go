@@ -243,7 +243,7 @@ func TestWhatCannotBeTakenInIsRefusedAndCounted(t *testing.T) {
 	reaped := remotePut("k", "", wall, wall+1)
 	reaped.Value, reaped.reaped = nil, true
 	for i, ent := range []*Entry{
-		remotePut("k", "1", wall+501, 0),
+		remotePut("k", "1", wall+60_001, 0),
 		remotePut("k", "1234", wall, 0),
 		reaped,
 		{},
@@ -258,6 +258,7 @@ func TestWhatCannotBeTakenInIsRefusedAndCounted(t *testing.T) {
 	require.Zero(t, count)
 
 	requireOutcome(t, e, wall+1, remotePut("k", "1", wall+501, 0), merkle.Applied)
+	require.Zero(t, e.Stats().Parked)
 }
 
 func TestOneVersionWithOtherContentIsCountedAndDecidedTheSameWay(t *testing.T) {

@@ -22,6 +22,7 @@ type model struct {
 	reading uint64
 	last    uint64 // of the last local write
 	refused uint64
+	parked  map[Version]Entry
 }
 
 const modelSkew = 500
@@ -55,7 +56,13 @@ func (m *model) write(now int64, e Entry) (Entry, bool) {
 }
 
 func (m *model) apply(now int64, e Entry) merkle.Outcome {
-	if e.Version.Wall() > now+modelSkew || e.reaped && e.ExpiresAt > now {
+	if valid := !e.reaped || e.ExpiresAt <= now; !valid || e.Version.Wall() > now+modelSkew {
+		if valid && e.Version.Wall() <= now+60_000 {
+			if _, waits := m.parked[e.Version]; !waits {
+				m.parked[e.Version] = e
+			}
+			return merkle.Parked
+		}
 		m.refused++
 		return merkle.Refused
 	}
@@ -65,6 +72,20 @@ func (m *model) apply(now int64, e Entry) merkle.Outcome {
 	}
 	m.store(e)
 	return merkle.Applied
+}
+
+func (m *model) unpark(now int64) (due int) {
+	for _, v := range slices.SortedFunc(maps.Keys(m.parked), Version.Compare) {
+		if v.Wall() > now+modelSkew {
+			break
+		}
+		due++
+		if v.Instance != 1 { // what it wrote itself it has seen
+			m.apply(now, m.parked[v])
+		}
+		delete(m.parked, v)
+	}
+	return due
 }
 
 func (m *model) sweep(now int64) {
@@ -84,7 +105,7 @@ func (m *model) stats() Stats {
 		}
 		st.EntryBytes += uint64(len(key) + len(e.Value))
 	}
-	st.Refused = m.refused
+	st.Refused, st.Parked = m.refused, uint64(len(m.parked))
 	return st
 }
 
@@ -130,7 +151,7 @@ func (m *model) expiryOf(o PutOptions, now int64, key string) int64 {
 // another one, sometimes too far ahead.
 func drawArrival(t *rapid.T, key string, now int64) Entry {
 	e := drawEntry(t, key, "arriving")
-	e.Version.Time = Reading(now+rapid.SampledFrom([]int64{-1000, -1, 0, 1, 500, 501}).Draw(t, "ahead"), 0)
+	e.Version.Time = Reading(now+rapid.SampledFrom([]int64{-1000, -1, 0, 1, 500, 501, 2000, 60_000, 60_001}).Draw(t, "ahead"), 0)
 	if e.ExpiresAt != 0 {
 		e.ExpiresAt = now + rapid.Int64Range(-2000, 2000).Draw(t, "expires in")
 		if rapid.Bool().Draw(t, "reaped") {
@@ -155,7 +176,7 @@ func (e *Engine) held(key string) Entry {
 
 func TestEngineIsItsModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{key: testKey, held: map[string]Entry{}}
+		m := &model{key: testKey, held: map[string]Entry{}, parked: map[Version]Entry{}}
 		e := New(Config{Instance: 1, Key: testKey})
 		now := wall
 		keys := []string{"a", "a/b", "a/c", "b", "\xff"}
@@ -214,6 +235,9 @@ func TestEngineIsItsModel(t *testing.T) {
 				ent := m.held[rapid.SampledFrom(slices.Sorted(maps.Keys(m.held))).Draw(t, "held")]
 				got, _ := e.Apply(now, &ent)
 				require.Equal(t, m.apply(now, ent), got)
+			},
+			"merge what is due": func(*rapid.T) {
+				require.Equal(t, m.unpark(now), e.Unpark(now, nil))
 			},
 			"let time pass": func(t *rapid.T) {
 				now += rapid.SampledFrom([]int64{1, 30, 500, 1000, 2500}).Draw(t, "by")

@@ -17,6 +17,7 @@ type Source struct {
 	engine *Engine
 	now    func() int64
 	theirs *causal.Seen
+	spared map[Version]bool
 
 	// Applied, if set before the first round, is called with each entry that
 	// a round brought and the engine took, and with its age in ms. No lock is
@@ -39,6 +40,15 @@ func (s *Source) Of(theirs *causal.Seen) *Source {
 	of := *s
 	of.theirs = theirs
 	return &of
+}
+
+// Spare keeps a live entry that the peer holds as dead, as this engine has refused to
+// believe it: the peer does not list it, and yet has not let it go.
+func (s *Source) Spare(v Version) {
+	if s.spared == nil {
+		s.spared = make(map[Version]bool)
+	}
+	s.spared[v] = true
 }
 
 // Key is the key of the engine's digests.
@@ -222,6 +232,9 @@ func (s *Source) Surplus(it merkle.Item) bool {
 	v := Version{Time: it.Time, Instance: it.Instance}
 	if s.theirs == nil || !s.theirs.Covers(dot(v)) {
 		return true
+	}
+	if s.spared[v] {
+		return false
 	}
 	e, now := s.engine, s.now()
 	shard := &e.shards[shardOf(it.Pos)]

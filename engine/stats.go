@@ -1,13 +1,14 @@
 package engine
 
 // Stats are the engine's figures. Those of the contents count what was swept:
-// an entry counts as live until the sweep after its expiry.
+// an entry counts as live until the cut passes its expiry.
 type Stats struct {
 	Entries    uint64 // live
 	Tombstones uint64 // deleted and expired: keys that are kept without a value for anybody
 	EntryBytes uint64 // keys and values held
 
 	Refused       uint64 // entries that Apply refused, but for want of memory
+	Parked        uint64 // entries that wait until their versions are due
 	Conflicts     uint64 // arriving entries of one version and other content; must stay zero
 	Mismatches    uint64 // records found whose bytes are not what was written; must stay zero
 	ClockReadings uint64 // readings too far ahead to be taken in, those of refused entries included
@@ -20,6 +21,7 @@ type Stats struct {
 func (e *Engine) Stats() Stats {
 	st := Stats{
 		Refused:       e.refused.Load(),
+		Parked:        uint64(e.parking.count()),
 		Conflicts:     e.conflicts.Load(),
 		Mismatches:    e.mismatches.Load(),
 		ClockReadings: e.clock.Refused(),

@@ -271,7 +271,7 @@ func (r *Round) onEntries(in *reader) error {
 		switch outcome {
 		case Applied:
 			r.stats.Applied++
-		case Refused:
+		case Refused, Parked:
 			r.stats.Refused++
 		}
 	}

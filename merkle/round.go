@@ -60,7 +60,7 @@ type RoundStats struct {
 	EntryBytesSent, EntryBytesReceived uint64
 
 	EntriesSent, EntriesReceived uint64
-	Applied, Refused             uint64 // of those received
+	Applied, Refused             uint64 // of those received; Refused has the Parked too
 
 	Turns             int    // of both sides, the open included; two are a round trip
 	PeerRoot, OwnRoot Digest // as last stated, and when the round ended

@@ -25,7 +25,7 @@ const (
 	Applied Outcome = iota + 1
 	// Ignored: what is there is the same or beats it.
 	Ignored
-	// Refused: the entry is not taken in, now or ever. The ranges that hold it
+	// Refused: the entry is not taken in here and now. The ranges that hold it
 	// stay different.
 	Refused
 	// Held: the entry builds upon others that have not come yet, and nothing was
@@ -34,6 +34,9 @@ const (
 	// Unseen: the entry was merged although it builds upon others that have not
 	// come. A round has to bring those.
 	Unseen
+	// Parked: the entry's version is ahead of the time, and it will be merged when
+	// it is due. Until then the ranges that hold it stay different.
+	Parked
 )
 
 // String names the outcome.
@@ -49,6 +52,8 @@ func (o Outcome) String() string {
 		return "held"
 	case Unseen:
 		return "unseen"
+	case Parked:
+		return "parked"
 	default:
 		return "unknown"
 	}

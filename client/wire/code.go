@@ -20,6 +20,7 @@ const (
 	CodeClock           Code = 10
 	CodeInternal        Code = 11
 	CodeUnsupported     Code = 12
+	CodeFenced          Code = 13
 )
 
 var codeNames = [...]string{
@@ -36,6 +37,7 @@ var codeNames = [...]string{
 	CodeClock:           "clock",
 	CodeInternal:        "internal",
 	CodeUnsupported:     "unsupported",
+	CodeFenced:          "fenced",
 }
 
 // Codes lists the codes of this version, in the order of their numbers.

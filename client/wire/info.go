@@ -38,6 +38,11 @@ type StatusInfo struct {
 	// HeldUp is for whom dead entries wait; empty where none does.
 	HeldUp []HeldUpInfo `cbor:"held_up,omitempty" json:"held_up,omitempty"`
 
+	// ClockOffsetSeconds is how far the peers' wall clocks are ahead of the
+	// node's, their median. Fenced: it takes no writes because most are far from it.
+	ClockOffsetSeconds float64 `cbor:"clock_offset_seconds,omitempty" json:"clock_offset_seconds"`
+	Fenced             bool    `cbor:"fenced,omitempty" json:"fenced"`
+
 	MemoryBytes uint64   `cbor:"memory_bytes,omitempty" json:"memory_bytes,string"`
 	MemoryLimit uint64   `cbor:"memory_limit_bytes,omitempty" json:"memory_limit_bytes,string"` // 0: none
 	Full        []string `cbor:"full,omitempty" json:"full"`                                    // members whose memory is, as the node knows

@@ -17,7 +17,7 @@ func TestNamesAndNumbersBelongTogether(t *testing.T) {
 	require.Equal(t, "op(12)", OpWatch.String())
 	require.False(t, OpWatch.Known())
 	require.False(t, Op(255).Known())
-	require.Len(t, Codes(), 13)
+	require.Len(t, Codes(), 14)
 	require.Equal(t, "condition_failed", CodeConditionFailed.String())
 	require.Equal(t, "code(200)", Code(200).String())
 	var writes []Op

@@ -264,7 +264,7 @@ func TestTheErrorTableDecidesTheExitStatus(t *testing.T) {
 		wire.CodeNotFound: 1, wire.CodeConditionFailed: 1,
 		wire.CodeInvalid: 2, wire.CodeUnsupported: 2,
 		wire.CodeNotReady: 3, wire.CodeTimeout: 3, wire.CodeUnavailable: 3, wire.CodeInternal: 3,
-		wire.CodeTooLarge: 4, wire.CodeOverloaded: 4, wire.CodeUnauthorized: 4, wire.CodeClock: 4,
+		wire.CodeTooLarge: 4, wire.CodeOverloaded: 4, wire.CodeUnauthorized: 4, wire.CodeClock: 4, wire.CodeFenced: 4,
 	} {
 		f.refuse = func(*wire.Request) (wire.Code, string) { return code, "" }
 		err := client.Local(f).Put(t.Context(), "k", nil)

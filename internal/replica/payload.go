@@ -12,14 +12,15 @@ import (
 // to know that nothing differs without opening a stream, and how far its sender
 // has seen everything. Some 24 bytes on an idle cluster.
 //
-//	┌───────┬───────┬───────┬───────┬───────────┬──────────┬──────────────────────┐
-//	│ flags │ clock │ check │ cut   │ last      │ least    │ departed, if flagged │
-//	│   1   │   8   │   6   │   1   │ uvarint   │ uvarint  │ rest                 │
-//	└───────┴───────┴───────┴───────┴───────────┴──────────┴──────────────────────┘
+//	┌───────┬───────┬───────┬───────┬─────────┬─────────┬──────────────────┬──────────────────────┐
+//	│ flags │ clock │ check │ cut   │ last    │ least   │ wall, if flagged │ departed, if flagged │
+//	│   1   │   8   │   6   │   1   │ uvarint │ uvarint │ varint           │ rest                 │
+//	└───────┴───────┴───────┴───────┴─────────┴─────────┴──────────────────┴──────────────────────┘
 //
 // last is how long before the clock the sender's last write was, plus one, zero
 // if it never wrote; least is likewise, in units of 64 ms, rounded to the safe
-// side.
+// side. wall is the sender's wall time less that of the clock's reading, in ms; where
+// it would make more than 24 bytes, one payload in four has it.
 type Payload struct {
 	Clock uint64 // hybrid clock reading
 	// Check is a keyed hash of the root digest and the clock (CheckOf), 48 bits
@@ -36,6 +37,8 @@ type Payload struct {
 	Searched bool
 	// Full: the sender's memory is, and members refuse puts that make the store grow.
 	Full bool
+	// Wall is the sender's wall time in ms since 1970, 0 if it does not say.
+	Wall int64
 	// Report is how far the sender has seen everything. Of departed instances
 	// there may be a part only, another one each time.
 	Report causal.Report
@@ -49,6 +52,10 @@ const (
 	payloadDeparted = 1 << 2
 	payloadFull     = 1 << 3
 	payloadVersion  = 2 << 4
+	payloadWall     = 1 << 6
+
+	idlePayload = 24 // bytes
+	wallTurns   = 4  // one payload in so many says the wall time if it makes more
 
 	payloadFixed = 1 + 8 + checkBytes + 1
 
@@ -62,9 +69,9 @@ const (
 // ErrMalformed is what every refusal of a decoder wraps, an entry's included.
 var ErrMalformed = engine.ErrMalformed
 
-// PayloadOf is the payload of an engine's node.
-func PayloadOf(e *engine.Engine, h *Horizon) Payload {
-	p := Payload{Report: h.Report(), turn: h.nextTurn()}
+// PayloadOf is the payload of an engine's node, whose wall clock shows now, in ms.
+func PayloadOf(e *engine.Engine, h *Horizon, now int64) Payload {
+	p := Payload{Report: h.Report(), Wall: now, turn: h.nextTurn()}
 	p.Clock, p.Last = e.Progress()
 	p.Check, p.Cut = checkOf(e, p.Clock)
 	return p
@@ -131,6 +138,13 @@ func (p *Payload) AppendTo(dst []byte) []byte {
 		least = (p.Clock-min(p.Report.Least, p.Clock)+leastUnit-1)/leastUnit + 1
 	}
 	dst = binary.AppendUvarint(dst, least)
+	if p.Wall > 0 {
+		wall := binary.AppendVarint(make([]byte, 0, binary.MaxVarintLen64), p.Wall-engine.WallOf(p.Clock))
+		if len(dst)-at+len(wall) <= idlePayload || p.turn%wallTurns == 0 {
+			dst[at] |= payloadWall
+			dst = append(dst, wall...)
+		}
+	}
 	if part := p.departed(MaxPayload - (len(dst) - at)); len(part.Seen.Base)+len(part.Seen.Ahead) > 0 {
 		dst[at] |= payloadDeparted
 		dst = part.AppendTo(dst)
@@ -169,7 +183,7 @@ func ParsePayload(b []byte) (Payload, error) {
 	if len(b) < payloadFixed || len(b) > MaxPayload {
 		return Payload{}, fmt.Errorf("payload: %d bytes, %d to %d allowed: %w", len(b), payloadFixed, MaxPayload, ErrMalformed)
 	}
-	if b[0]&^(payloadReady|payloadSearched|payloadDeparted|payloadFull) != payloadVersion {
+	if b[0]&^(payloadReady|payloadSearched|payloadDeparted|payloadFull|payloadWall) != payloadVersion {
 		return Payload{}, fmt.Errorf("payload: flags %08b: %w", b[0], ErrMalformed)
 	}
 	p := Payload{
@@ -178,7 +192,7 @@ func ParsePayload(b []byte) (Payload, error) {
 		Full:     b[0]&payloadFull != 0,
 		Clock:    binary.BigEndian.Uint64(b[1:]),
 	}
-	departed := b[0]&payloadDeparted != 0
+	departed, wall := b[0]&payloadDeparted != 0, b[0]&payloadWall != 0
 	var check [8]byte
 	copy(check[8-checkBytes:], b[9:])
 	p.Check, p.Cut = binary.BigEndian.Uint64(check[:]), b[payloadFixed-1]
@@ -197,6 +211,11 @@ func ParsePayload(b []byte) (Payload, error) {
 	if least > 0 {
 		p.Report.Least = p.Clock - min((least-1)*leastUnit, p.Clock)
 	}
+	if wall {
+		if p.Wall, b, err = parseWall(b, p.Clock); err != nil {
+			return Payload{}, fmt.Errorf("payload: wall time: %w", err)
+		}
+	}
 	if departed {
 		var k causal.Knowledge
 		if k, b, err = causal.ParseKnowledge(b); err != nil {
@@ -211,6 +230,20 @@ func ParsePayload(b []byte) (Payload, error) {
 		return Payload{}, fmt.Errorf("payload: %d bytes too many: %w", len(b), ErrMalformed)
 	}
 	return p, nil
+}
+
+// parseWall reads a wall time in its shortest form, which must be after 1970 and
+// before the clock's end.
+func parseWall(b []byte, clock uint64) (int64, []byte, error) {
+	d, n := binary.Varint(b)
+	const most = int64(1) << 48
+	if n <= 0 || n > 1 && b[n-1] == 0 {
+		return 0, nil, fmt.Errorf("cut off or not in its shortest form: %w", ErrMalformed)
+	}
+	if d < -most || d > most || engine.WallOf(clock)+d <= 0 || engine.WallOf(clock)+d >= most {
+		return 0, nil, fmt.Errorf("%d ms from the clock's: %w", d, ErrMalformed)
+	}
+	return engine.WallOf(clock) + d, b[n:], nil
 }
 
 // shortUvarint reads a number in its shortest form that exceeds limit by one at

@@ -25,7 +25,7 @@ func TestAllThatWasSeenOfDepartedInstancesIsToldWhileIdle(t *testing.T) {
 	h := NewHorizon(s.Engine, time.Minute)
 	var told causal.Seen
 	for range 300 {
-		p := PayloadOf(s.Engine, h)
+		p := PayloadOf(s.Engine, h, 1)
 		got, err := ParsePayload(p.AppendTo(nil))
 		require.NoError(t, err)
 		told.Merge(&got.Report.Departed)

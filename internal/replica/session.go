@@ -46,8 +46,8 @@ type Session struct {
 	said   bool          // mine is set
 	result SessionResult
 
-	refused        uint64 // dead entries
-	sentBytes, got uint64 // of frames outside of the dialogue
+	refused        []engine.Version // dead entries
+	sentBytes, got uint64           // of frames outside of the dialogue
 
 	part int // of the dead entries, next to go over
 	page []engine.Entry
@@ -129,7 +129,7 @@ func (s *Session) Result() SessionResult {
 		res.RoundStats = s.round.Stats()
 		res.Converged = s.result.Converged
 	}
-	res.Refused += s.refused
+	res.Refused += uint64(len(s.refused))
 	res.DigestSent += s.sentBytes
 	res.DigestReceived += s.got
 	return res
@@ -215,6 +215,9 @@ func (s *Session) begin() {
 	s.cfg.Engine.Unwatch(s.since) // the next statement is what counts
 	s.source = s.cfg.Engine.Source(s.cfg.Now).Of(&s.theirs.knowledge.Seen)
 	s.source.Applied = s.cfg.Applied
+	for _, v := range s.refused {
+		s.source.Spare(v)
+	}
 	s.round = merkle.NewRound(merkle.RoundConfig{
 		Initiator: s.cfg.Initiator, Source: s.source, Salt: s.cfg.Salt, MaxFrame: s.cfg.MaxFrame,
 	})
@@ -427,8 +430,11 @@ func (s *Session) onDead(b []byte) error {
 		s.result.DeadReceived++
 		outcome, lag := e.Merge(s.cfg.Now(), ent, &s.theirs.knowledge.Seen)
 		switch {
-		case outcome == merkle.Refused:
-			s.refused++
+		case outcome == merkle.Refused, outcome == merkle.Parked:
+			s.refused = append(s.refused, ent.Version)
+			if s.source != nil {
+				s.source.Spare(ent.Version)
+			}
 		case outcome == merkle.Applied && s.cfg.Applied != nil:
 			s.cfg.Applied(ent, lag)
 		}

@@ -51,6 +51,16 @@ func (c *cluster) perform(o op) {
 // write does one write, and records it as acknowledged.
 func (n *node) write(o op) {
 	now := n.wall()
+	if n.judge().Fenced {
+		n.c.count("writes refused by the fence")
+		return
+	}
+	if n.host.jump > parkedFor {
+		// Who has heard nobody, or one alone, takes a write that the others refuse
+		// for as long as it is ahead of them. That is so, and no history waits so long.
+		n.c.count("writes that no fence would have refused")
+		return
+	}
 	var w engine.Entry
 	var err error
 	before, _ := n.engine.Held(o.key, nil)
@@ -67,6 +77,10 @@ func (n *node) write(o op) {
 		w, err = n.engine.Touch(now, o.key, engine.PutOptions{TTL: o.ttl})
 	case opPersist:
 		w, err = n.engine.Persist(now, o.key)
+	}
+	if n.c.jumped && errors.Is(err, engine.ErrClockAhead) {
+		n.c.count("writes refused for the clock")
+		return
 	}
 	if errors.Is(err, engine.ErrNotFound) {
 		n.c.count("ops: nothing to touch")

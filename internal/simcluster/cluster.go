@@ -21,6 +21,7 @@ type cluster struct {
 	counts  map[string]int
 	rounds  int // opened so far
 	endOnly bool
+	jumped  bool // a wall clock was further off than is allowed, at some time
 	err     error
 }
 
@@ -29,7 +30,8 @@ type cluster struct {
 type host struct {
 	name, addr string
 	offset     time.Duration
-	node       *node // nil while nothing runs
+	jump       time.Duration // on top of it, while its clock is wrong
+	node       *node         // nil while nothing runs
 }
 
 func newCluster(h *history) *cluster {
@@ -114,6 +116,12 @@ func (c *cluster) strike(f fault) {
 			n.proc.Pause()
 			c.world.After(end, n.proc.Resume)
 		}
+	case faultJump:
+		if h.jump == 0 {
+			c.count(faultNames[f.kind])
+			c.jump(h, f.jump)
+			c.world.After(end, func() { c.jump(h, 0) })
+		}
 	case faultClock:
 		c.count(faultNames[f.kind])
 		c.stepClock(h, f.step)
@@ -126,6 +134,14 @@ func (c *cluster) stepClock(h *host, by time.Duration) {
 	}
 	h.offset = min(max(h.offset+by, -maxOffset), maxOffset)
 	c.world.Logf("%s: its wall clock is now off by %v", h.name, h.offset)
+}
+
+// jump sets a wall clock wrong, or right again. Who has heard the others' notices by
+// itself.
+func (c *cluster) jump(h *host, to time.Duration) {
+	h.jump = to
+	c.jumped = true
+	c.world.Logf("%s: its wall clock is wrong by %v", h.name, to)
 }
 
 // untilCalm shortens a fault that would outlast the time of faults.

@@ -47,6 +47,8 @@ type linkPlan struct {
 // calm is the network once the faults have stopped.
 var calm = sim.Link{Delay: 500 * time.Microsecond, Jitter: time.Millisecond}
 
+const year = 365 * 24 * time.Hour
+
 type opKind uint8
 
 const (
@@ -82,12 +84,13 @@ const (
 	faultLeave
 	faultPause
 	faultClock
+	faultJump
 	faultKinds
 )
 
 var faultNames = [faultKinds]string{
 	"partition: halves", "partition: one node", "partition: one way",
-	"crash and empty restart", "leave and empty restart", "pause", "clock step",
+	"crash and empty restart", "leave and empty restart", "pause", "clock step", "clock far off",
 }
 
 type fault struct {
@@ -95,6 +98,7 @@ type fault struct {
 	kind      faultKind
 	a, b      []int         // hosts; b is the other side of a partition
 	step      time.Duration // of the wall clock; a crash may come with one
+	jump      time.Duration // how wrong the wall clock is, until the fault's end
 	again     int           // a crash that repeats itself soon after the restart
 }
 
@@ -189,6 +193,9 @@ func (h *history) drawOps(r *rand.Rand) {
 			o.kind = opPut
 		case x < 50:
 			o.kind, o.ttl = opPutTTL, span(r, time.Millisecond, 8*time.Second)
+			if r.IntN(4) == 0 {
+				o.ttl = span(r, 10*time.Minute, 2*time.Hour)
+			}
 		case x < 55:
 			o.kind = opPutKeepTTL
 		case x < 72:
@@ -221,6 +228,10 @@ func (h *history) drawFaults(r *rand.Rand) {
 		}
 		f.at = span(r, 0, h.faultsFor)
 		f.lasts = span(r, 20*time.Millisecond, 10*time.Second)
+		if f.kind == faultJump {
+			f.jump = pick(r, -year, -time.Hour, -30*time.Second, -2*time.Second, -700*time.Millisecond,
+				700*time.Millisecond, 2*time.Second, 30*time.Second, time.Hour, 10*year)
+		}
 		if r.IntN(3) == 0 {
 			f.lasts = span(r, 0, 200*time.Millisecond)
 		}

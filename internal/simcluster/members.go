@@ -93,6 +93,7 @@ func (n *node) peerUp(m membership.Member) {
 
 func (n *node) peerDown(instance uint64) {
 	delete(n.peers, instance)
+	n.offsets.Gone(n.c.world.Now(), instance)
 	n.membersChanged()
 	n.replicate(func(now time.Time, out *replica.Effects) { n.replica.PeerDown(now, instance, out) })
 	if l := n.links[instance]; l != nil {
@@ -108,6 +109,9 @@ func (n *node) onPayload(p membership.PayloadEvent) {
 	}
 	n.observe(pl.Clock)
 	n.horizon.Heard(p.Member.Instance, pl.Report)
+	if pl.Wall != 0 {
+		n.offsets.Heard(n.c.world.Now(), p.Member.Instance, pl.Wall)
+	}
 	like := pl.Compare(n.engine, p.Member.Instance)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.PeerPayload(now, p.Member.Instance, &pl, like, out)

@@ -25,6 +25,8 @@ type node struct {
 
 	engine  *engine.Engine
 	horizon *replica.Horizon
+	offsets *replica.Offsets
+	fenced  bool
 
 	members     *membership.Machine
 	memberTimer alarm
@@ -94,6 +96,7 @@ func (c *cluster) boot(h *host, alone bool) {
 	}
 	n.engine = engine.New(engine.Config{Instance: n.instance, Key: key})
 	n.horizon = replica.NewHorizon(n.engine, c.history.grace)
+	n.offsets = replica.NewOffsets(engine.DefaultMaxClockSkew, c.world.Now())
 
 	var err error
 	n.members, err = membership.New(membership.Config{
@@ -125,20 +128,40 @@ func (c *cluster) boot(h *host, alone bool) {
 
 // wall is the host's wall clock, in ms.
 func (n *node) wall() int64 {
-	now := n.c.world.Now().Add(n.host.offset).UnixMilli()
+	now := n.c.world.Now().Add(n.host.offset + n.host.jump).UnixMilli()
 	n.latest = max(n.latest, now)
 	return now
 }
 
 func (n *node) sweep() {
-	n.engine.Sweep(n.wall(), 4096)
+	n.engine.Unpark(n.wall(), func(e *engine.Entry, outcome merkle.Outcome, _ int64) { n.applied(e, outcome) })
+	n.fence()
+	if is := n.offsets.Tick(n.c.world.Now(), n.wall()); n.serves() && (is.Peers > 0 || len(n.peers) == 0) {
+		n.engine.Sweep(is.Sweep(n.wall()), 4096)
+	}
 	n.c.counts["dead entries purged"] += n.horizon.Purge(n.c.world.Now())
 	n.proc.After(sweepEvery, n.sweep)
 }
 
+// judge compares the node's clock with its peers'.
+func (n *node) judge() replica.Offset { return n.offsets.Judge(n.c.world.Now(), n.wall()) }
+
+// fence notes when the fence goes up.
+func (n *node) fence() {
+	is := n.judge().Fenced
+	if is && !n.fenced {
+		n.c.count("nodes fenced")
+		n.c.world.Logf("%s: fenced", n.host.name)
+		if !n.c.jumped {
+			n.c.failf("%s: fenced, though offsets are within the limit", n.host.name)
+		}
+	}
+	n.fenced = is
+}
+
 // observe takes in a peer's clock reading.
 func (n *node) observe(reading uint64) {
-	if err := n.engine.Clock().Observe(n.wall(), reading); err != nil {
+	if err := n.engine.Clock().Observe(n.wall(), reading); err != nil && !n.c.jumped {
 		n.c.failf("%s: %v", n.host.name, err)
 	}
 }
@@ -147,7 +170,7 @@ func (n *node) serves() bool { return n.replica.Ready() && !n.draining }
 
 // payload is what rides on the node's probes.
 func (n *node) payload() []byte {
-	pl := replica.PayloadOf(n.engine, n.horizon)
+	pl := replica.PayloadOf(n.engine, n.horizon, n.wall())
 	pl.Ready, pl.Searched = n.serves(), n.replica.HasSearched()
 	return pl.AppendTo(nil)
 }
