@@ -109,6 +109,7 @@ func (a *app) printStatus(s client.Status) error {
 		{"digest", s.RootDigest},
 		{"rounds", fmt.Sprintf("%d equal, %d repaired, %d failed", s.RoundsEqual, s.RoundsRepaired, s.RoundsFailed)},
 		{"lag", rounded(seconds(s.LagSeconds)).String()},
+		{"clock", clock(s)},
 		{"uptime", rounded(seconds(s.UptimeSeconds)).String()},
 		{"memory", humanize.IBytes(s.MemoryBytes) + ", " + limit},
 		{"full members", dash(strings.Join(full, ", "))},
@@ -117,6 +118,22 @@ func (a *app) printStatus(s client.Status) error {
 		rows = append(rows, []string{"held up", heldUp(h)})
 	}
 	return a.printTable(rows)
+}
+
+// clock is how the node's clock compares with its peers', in words.
+func clock(s client.Status) string {
+	offset := seconds(s.ClockOffsetSeconds)
+	words := "as the others"
+	switch {
+	case offset > 0:
+		words = rounded(offset).String() + " behind the others"
+	case offset < 0:
+		words = rounded(-offset).String() + " ahead of the others"
+	}
+	if s.Fenced {
+		words += ", fenced: it takes no writes"
+	}
+	return words
 }
 
 // heldUp is a member that dead entries wait for, in words.

@@ -27,6 +27,8 @@ type Offsets struct {
 	peers  map[uint64]*clockSamples
 	ticked time.Time
 	deaf   time.Time // until then
+	lowest [2]int64  // wall less monotonic time, in this minute and the one before
+	minute time.Time // when this one began
 
 	judged atomic.Pointer[judgement]
 }
@@ -40,11 +42,26 @@ type Offset struct {
 	// Fenced: more than half of the peers, and two at least, have a clock that is
 	// further from this node's than 80 % of the allowed skew.
 	Fenced bool
+
+	stepped time.Duration // forward within the last minute, at least zero
+	skew    time.Duration // that is allowed
 }
 
-// Sweep is the wall time up to which expiry may be judged once and for all: no later
-// than the peers' clocks, as the value of what has expired is dropped for good.
-func (o Offset) Sweep(wall int64) int64 { return wall + min(o.Median.Milliseconds(), 0) }
+// Sweep is the wall time up to which expiry may be judged once and for all, as the
+// value of what has expired is dropped for good: no later than the peers' clocks show
+// or, where none is known, than the own one showed a minute ago and would show by now.
+// What is within the allowed skew the cut of expiry, which stands twice that behind,
+// makes up for.
+func (o Offset) Sweep(wall int64) int64 {
+	wrong := -o.Median
+	if o.Peers == 0 {
+		wrong = o.stepped
+	}
+	if wrong > o.skew {
+		return wall - wrong.Milliseconds()
+	}
+	return wall
+}
 
 const (
 	keptSamples = 8
@@ -119,8 +136,20 @@ func (o *Offsets) Gone(now time.Time, instance uint64) {
 func (o *Offsets) Tick(now time.Time, wall int64) Offset {
 	o.mu.Lock()
 	o.tickLocked(now)
+	base := wall - o.mono(now)
+	switch {
+	case o.minute.IsZero():
+		o.lowest, o.minute = [2]int64{base, base}, now
+	case now.Sub(o.minute) >= time.Minute:
+		o.lowest, o.minute = [2]int64{base, o.lowest[0]}, now
+	default:
+		o.lowest[0] = min(o.lowest[0], base)
+	}
+	stepped := time.Duration(base-min(o.lowest[0], o.lowest[1])) * time.Millisecond
 	o.mu.Unlock()
-	return o.Judge(now, wall)
+	is := o.Judge(now, wall)
+	is.stepped, is.skew = stepped, time.Duration(o.limit)*time.Millisecond
+	return is
 }
 
 func (o *Offsets) tickLocked(now time.Time) {

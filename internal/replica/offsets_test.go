@@ -28,6 +28,7 @@ func (c *clocks) pass(d time.Duration) {
 }
 func (c *clocks) own() int64    { return c.wall + c.now.Sub(c.begin).Milliseconds() }
 func (c *clocks) judge() Offset { return c.Judge(c.now, c.own()) }
+func (c *clocks) sweep() int64  { return c.Tick(c.now, c.own()).Sweep(c.own()) }
 
 // hear has peers, numbered from 1, say that their clocks are ahead by so many ms.
 func (c *clocks) hear(ahead ...int64) {
@@ -59,12 +60,17 @@ func TestAClockThatIsFarFromMostIsFenced(t *testing.T) {
 		{[]int64{2000, 2000, 0}, true, 2 * time.Second},
 		{[]int64{2000, -2000, 0}, true, 0}, // far from both, though they disagree
 		{[]int64{2000, 2000, 0, 0}, false, 0},
+		{[]int64{-501, -501}, true, -501 * time.Millisecond},
 	} {
 		c := newClocks()
 		c.settle(test.ahead...)
 		is := c.judge()
 		require.Equal(t, Offset{Median: test.median, Peers: len(test.ahead), Fenced: test.fenced}, is, "%v", test.ahead)
-		require.Equal(t, c.own()+min(test.median.Milliseconds(), 0), is.Sweep(c.own()))
+		correction := min(test.median.Milliseconds(), 0)
+		if correction >= -500 {
+			correction = 0
+		}
+		require.Equal(t, c.own()+correction, c.sweep())
 	}
 }
 
@@ -79,7 +85,7 @@ func TestAStepOfTheOwnClockShowsBeforeAnybodyIsHeard(t *testing.T) {
 		is := c.judge()
 		require.True(t, is.Fenced, "%d ms", step)
 		require.Equal(t, -step, is.Median.Milliseconds())
-		require.LessOrEqual(t, is.Sweep(c.own()), c.own()-max(step, 0), "what has not expired by the peers' clocks stays")
+		require.LessOrEqual(t, c.sweep(), c.own()-max(step, 0), "what has not expired by the peers' clocks stays")
 		c.wall -= step
 		require.False(t, c.judge().Fenced)
 	}
@@ -87,6 +93,20 @@ func TestAStepOfTheOwnClockShowsBeforeAnybodyIsHeard(t *testing.T) {
 	c.settle(0, 0)
 	c.wall += 390
 	require.False(t, c.judge().Fenced, "within 80 % of the limit")
+}
+
+func TestWhoIsAloneDoesNotBelieveAStepOfItsClockForAMinute(t *testing.T) {
+	c := newClocks()
+	c.pass(10 * time.Minute)
+	before := c.own()
+	c.wall += time.Hour.Milliseconds()
+	require.Equal(t, before, c.sweep())
+	c.pass(50 * time.Second)
+	require.Equal(t, before+50_000, c.sweep())
+	c.pass(2 * time.Minute)
+	require.Equal(t, c.own(), c.sweep())
+	c.wall -= time.Hour.Milliseconds()
+	require.Equal(t, c.own(), c.sweep())
 }
 
 func TestAtTheLimitTheFenceDoesNotFlap(t *testing.T) {

@@ -127,7 +127,9 @@ func (c *cluster) stayIdle() error {
 	if err := c.run(idle); err != nil {
 		return err
 	}
-	if c.rounds != before {
+	// A clock that was far off may have left readings that are still ahead of the
+	// others': they are owed a round when these are due.
+	if c.rounds != before && !c.jumped {
 		return fmt.Errorf("%d rounds were opened in an idle, converged cluster", c.rounds-before)
 	}
 	if err := c.unsettled(); err != nil {
