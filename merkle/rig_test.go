@@ -136,6 +136,8 @@ func (s *store) Items(r Range, from uint64, dst []Item, limit int) []Item {
 // Surplus is true: these stores have seen nothing of each other.
 func (s *store) Surplus(Item) bool { return true }
 
+func (s *store) LetGo(Item) { panic("all is surplus") }
+
 func (s *store) AppendEntry(dst []byte, it Item) []byte {
 	r := s.rows[it.Ref.(*row).key]
 	dst = binary.AppendUvarint(dst, uint64(len(r.key)))
