@@ -243,6 +243,23 @@ func (s *Source) LetGo(it merkle.Item) {
 	})
 }
 
+// mostExpected bounds the room that is made ahead: for so many entries 50 MiB.
+const mostExpected = 4 << 20
+
+// Expect makes room in the tables of shards that hold nothing.
+func (s *Source) Expect(entries uint64) {
+	each := int(min(entries, mostExpected) / shardCount)
+	for i := range s.engine.shards {
+		shard := &s.engine.shards[i]
+		shard.w.Lock()
+		shard.mu.Lock()
+		shard.table.expect(each)
+		shard.mu.Unlock()
+		s.engine.settleLocked(shard)
+		shard.w.Unlock()
+	}
+}
+
 // letGoThere reports whether the peer, which lacks an item, had seen it.
 func (s *Source) letGoThere(it merkle.Item) bool {
 	return s.theirs != nil && s.theirs.Covers(causal.Dot{Time: it.Time, Instance: it.Instance})

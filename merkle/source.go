@@ -77,6 +77,9 @@ type Source interface {
 	// caller goes on at the last position plus one.
 	Items(r Range, from uint64, dst []Item, limit int) []Item
 
+	// Expect says that up to so many entries may come: the peer has them, and the
+	// source had none. It is a hint, and may be wrong.
+	Expect(entries uint64)
 	// Surplus reports whether an entry that the peer lacks is to be sent to it. If
 	// not, the source is to let it go, or will by itself.
 	Surplus(it Item) bool
