@@ -31,7 +31,7 @@ func TestABulkThatStandsStillDelaysNoProbeAndGoesOnWhereItWas(t *testing.T) {
 	sentBefore := c.metric("a", sentInRounds) + c.metric("b", sentInRounds)
 
 	require.NoError(t, c.Add(t.Context(), "c"))
-	c.eventually(func() bool { return c.Node("c").Status().Entries > entries/4 }, "nothing comes")
+	c.eventually(func() bool { return c.Node("c").Status().Entries > entries/2 }, "nothing comes")
 	c.Network().Choke(1_000)
 	dropped := c.Network().Dropped()
 	require.False(t, c.Node("c").Ready(), "the join was over before it was choked")
@@ -50,7 +50,7 @@ func TestABulkThatStandsStillDelaysNoProbeAndGoesOnWhereItWas(t *testing.T) {
 		require.NotContains(t, c.logs.String(), word)
 	}
 	// What was on its way when the stream broke is sent again: some windows of it.
-	const onItsWay = 200
+	const onItsWay = 150
 	require.Less(t, had, uint64(entries-2*onItsWay), "too much had come for the break to show anything")
 	require.LessOrEqual(t, c.metric("a", sentInRounds)+c.metric("b", sentInRounds)-sentBefore, float64(entries+onItsWay))
 	require.LessOrEqual(t, c.metric("c", `gokv_entries_ignored_total{by="round"}`), float64(onItsWay))
