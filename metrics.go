@@ -31,6 +31,7 @@ type metrics struct {
 	roundDuration prometheus.Histogram
 	pushEntries   *prometheus.CounterVec
 	pushDropped   prometheus.Counter
+	ignored       *prometheus.CounterVec
 	lag           prometheus.Histogram
 	probes        *prometheus.CounterVec
 	refused       *prometheus.CounterVec
@@ -50,6 +51,9 @@ const (
 
 	directionSent     = "sent"
 	directionReceived = "received"
+
+	byPush  = "push"
+	byRound = "round"
 
 	phaseDigest  = "digest"
 	phaseEntries = "entries"
@@ -92,6 +96,9 @@ func newMetrics(provider discovery.Provider) *metrics {
 		pushDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gokv_push_dropped_total", Help: "Entries whose push was dropped or failed; a round repairs them.",
 		}),
+		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gokv_entries_ignored_total", Help: "Entries that came and were of no use: this node had them already, or newer ones.",
+		}, []string{"by"}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "gokv_replication_lag_seconds", Help: "From a version's wall time to its merge here.",
 			Buckets: prometheus.ExponentialBuckets(100e-6, 2.5, 18),
@@ -114,7 +121,7 @@ func newMetrics(provider discovery.Provider) *metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestDuration, m.rounds, m.syncBytes, m.syncEntries, m.roundDuration,
-		m.pushEntries, m.pushDropped, m.lag, m.probes, m.refused, m.discovery, m.badMessages, m.clockRefused,
+		m.pushEntries, m.pushDropped, m.ignored, m.lag, m.probes, m.refused, m.discovery, m.badMessages, m.clockRefused,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -132,6 +139,9 @@ func newMetrics(provider discovery.Provider) *metrics {
 		for _, result := range []string{resultEqual, resultRepaired, resultFailed} {
 			m.rounds.WithLabelValues(role, result)
 		}
+	}
+	for _, by := range []string{byPush, byRound} {
+		m.ignored.WithLabelValues(by)
 	}
 	for _, direction := range []string{directionSent, directionReceived} {
 		m.syncEntries.WithLabelValues(direction)
@@ -252,6 +262,7 @@ func (m *metrics) round(role, result string, s merkle.RoundStats, took time.Dura
 	m.syncBytes.WithLabelValues(directionReceived, phaseEntries).Add(float64(s.EntryBytesReceived))
 	m.syncEntries.WithLabelValues(directionSent).Add(float64(s.EntriesSent))
 	m.syncEntries.WithLabelValues(directionReceived).Add(float64(s.EntriesReceived))
+	m.ignored.WithLabelValues(byRound).Add(float64(s.EntriesReceived - s.Applied - min(s.Refused, s.EntriesReceived-s.Applied)))
 	if role == roleInitiator {
 		m.roundDuration.Observe(took.Seconds())
 	}

@@ -198,7 +198,7 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 		}
 		n.observe(frame.Clock)
 		hidden.Merge(frame.Hidden)
-		refused, held := uint32(0), uint32(0)
+		refused, held, ignored := uint32(0), uint32(0), 0
 		patience := time.Now().Add(holdTime)
 		for _, e := range frame.Entries {
 			outcome, lag := n.engine.Push(n.nowMS(), e, hidden, true)
@@ -214,11 +214,14 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 			case merkle.Applied:
 				n.merged(lag)
 				n.tally.lag.Store(lag * int64(time.Millisecond))
+			case merkle.Ignored:
+				ignored++
 			}
 		}
 		if refused > 0 {
 			n.warnRefused("refused entries that a peer pushed", from.Name, int(refused))
 		}
+		n.metrics.ignored.WithLabelValues(byPush).Add(float64(ignored))
 		n.metrics.pushEntries.WithLabelValues(directionReceived).Add(float64(len(frame.Entries)))
 		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused, Held: held}.AppendTo(ack[:0])
 		inFlight.set(cap(buf))

@@ -267,6 +267,7 @@ func (r *replication) drain(ctx context.Context) error {
 	defer r.mu.Unlock()
 	r.waiting++
 	defer func() { r.waiting-- }()
+	r.stepLocked(func(now time.Time) { r.machine.Leaving(now, &r.out) })
 	for !r.machine.Drained() {
 		behind, stepped := len(r.machine.Behind()), r.stepped
 		r.mu.Unlock()

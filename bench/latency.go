@@ -33,7 +33,7 @@ const between = 2 * time.Millisecond
 // measureLatency measures, from a put's start, when its key can be read on both
 // other nodes of three, each a process of its own on loopback.
 func measureLatency(ctx context.Context, o latencyOptions) (figures []figure, err error) {
-	nodes, stop, err := processes(ctx, 3)
+	_, nodes, stop, err := processes(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +100,10 @@ func visible(ctx context.Context, o latencyOptions, put putFunc, others ...hasFu
 }
 
 // processes builds gokv-node and starts a cluster of n on loopback. stop ends it.
-func processes(ctx context.Context, n int) (nodes []*clustertest.Process, stop func(), err error) {
+func processes(ctx context.Context, n int) (binaries clustertest.Binaries, nodes []*clustertest.Process, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "gokv-bench-")
 	if err != nil {
-		return nil, nil, err
+		return binaries, nil, nil, err
 	}
 	var started []*clustertest.Process
 	end := func() {
@@ -117,9 +117,9 @@ func processes(ctx context.Context, n int) (nodes []*clustertest.Process, stop f
 			end()
 		}
 	}()
-	binaries, err := clustertest.Build(ctx, dir, false)
+	binaries, err = clustertest.Build(ctx, dir, false)
 	if err != nil {
-		return nil, nil, err
+		return binaries, nil, nil, err
 	}
 	for i := range n {
 		flags := []string{"--name", string(rune('a' + i)), "--log-level", "error"}
@@ -128,16 +128,16 @@ func processes(ctx context.Context, n int) (nodes []*clustertest.Process, stop f
 		}
 		p, err := binaries.StartNode(ctx, flags...)
 		if err != nil {
-			return nil, nil, err
+			return binaries, nil, nil, err
 		}
 		started = append(started, p)
 	}
 	for _, p := range started {
 		if err := p.WaitReady(ctx); err != nil {
-			return nil, nil, err
+			return binaries, nil, nil, err
 		}
 	}
-	return started, end, nil
+	return binaries, started, end, nil
 }
 
 // redisLatency measures the same of redis-server and one replica; nothing where it

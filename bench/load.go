@@ -41,6 +41,30 @@ func fill(ctx context.Context, kv *client.Client, keys, size int) error {
 	return group.Wait()
 }
 
+// batchPuts is how many puts go together where a store is filled fast.
+const batchPuts = 500
+
+// fillBatches is fill, several puts to a request.
+func fillBatches(ctx context.Context, kv *client.Client, keys, size int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for w := range loaders {
+		group.Go(func() error {
+			ops := make([]client.BatchOp, 0, batchPuts)
+			for i := w * batchPuts; i < keys; i += loaders * batchPuts {
+				ops = ops[:0]
+				for k := i; k < min(i+batchPuts, keys); k++ {
+					ops = append(ops, client.PutOp(key(k), value(k, 0, size)))
+				}
+				if _, err := kv.Batch(ctx, ops...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
 // pause waits for d of the workload's own time, unless ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -39,6 +39,7 @@ func command() *cobra.Command {
 		ops     = defaultOps
 		engine  = defaultEngine
 		sync    = defaultSync
+		join    = defaultJoin
 	)
 	workloads := []struct {
 		name, short string
@@ -60,13 +61,21 @@ func command() *cobra.Command {
 			c.Flags().IntVar(&round.differing, "differing", round.differing, "entries that differ: half stale on one side, half missing there")
 			c.Flags().IntVar(&round.valueBytes, "value", round.valueBytes, "value size in bytes")
 		}},
-		{"sync", "What rounds cost until two stores of a million entries agree, by how many differ; in this process", func(ctx context.Context) ([]figure, error) { return measureSync(ctx, sync) }, func(c *cobra.Command) {
+		{"sync", "What rounds cost until two stores of a million entries agree, by how many differ; in this process", func(ctx context.Context) ([]figure, error) { return measureSyncAndNodes(ctx, sync, join) }, func(c *cobra.Command) {
 			c.Flags().IntVar(&sync.entries, "entries", sync.entries, "entries of both together")
 			c.Flags().IntSliceVar(&sync.differing, "differing", sync.differing, "how many of them differ: half missing on one side, half older there")
 			c.Flags().IntVar(&sync.valueBytes, "value", sync.valueBytes, "value size in bytes")
 			c.Flags().IntVar(&sync.seeds, "seeds", sync.seeds, "how often each is measured (default 25, at more than 1,000 differences 9, at more than 10,000 3)")
+			c.Flags().BoolVar(&sync.nodes, "nodes", sync.nodes, "also the time of a repair, what rounds send for nothing under load, and joins (see join): with real nodes")
 			c.Flags().BoolVar(&sync.breakdown, "breakdown", sync.breakdown, "also in which turns and frames the bytes go")
 			c.Flags().StringVar(&sync.plot, "plot", sync.plot, "file to draw bytes against differences into, as SVG, beside what other protocols cost")
+		}},
+		{"join", "How long an empty node takes to join a cluster of a million entries, and what its clients feel; processes", func(ctx context.Context) ([]figure, error) { return measureJoin(ctx, join) }, func(c *cobra.Command) {
+			c.Flags().IntVar(&join.keys, "keys", join.keys, "how many keys the cluster holds")
+			c.Flags().IntVar(&join.valueBytes, "value", join.valueBytes, "value size in bytes")
+			c.Flags().IntVar(&join.joins, "joins", join.joins, "how many joins, and as many under load")
+			c.Flags().DurationVar(&join.calm, "calm", join.calm, "how long clients are served before each join under load")
+			c.Flags().Float64Var(&join.share, "share", join.share, "load, as a part of what the members manage")
 		}},
 		{"ops", "Puts and gets a second, over the network; the node is a process of its own", func(ctx context.Context) ([]figure, error) { return measureOps(ctx, ops) }, func(c *cobra.Command) {
 			c.Flags().IntVar(&ops.nodes, "nodes", ops.nodes, "members of the cluster; one of them is asked")

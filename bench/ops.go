@@ -29,7 +29,7 @@ func measureOps(ctx context.Context, o opsOptions) (figures []figure, err error)
 	if !known {
 		return nil, fmt.Errorf("transport %q: tls, quic or auto", o.transport)
 	}
-	nodes, stop, err := processes(ctx, o.nodes)
+	_, nodes, stop, err := processes(ctx, o.nodes)
 	if err != nil {
 		return nil, err
 	}

@@ -18,11 +18,11 @@ type roundOptions struct {
 var defaultRound = roundOptions{keys: 100_000, differing: 10, valueBytes: 100}
 
 // behind is how far b's clock is set back while a writes what is to differ: past
-// the allowed skew, so that b refuses the pushes. Its own writes stay acceptable to
+// what b parks, so that it refuses the pushes. Its own writes stay acceptable to
 // a, and no connection has to be cut for the nodes to come to differ.
 const (
 	allowedSkew = 500 * time.Millisecond
-	behind      = allowedSkew + 300*time.Millisecond
+	behind      = time.Minute + allowedSkew
 )
 
 // measureRound counts the UDP payload of one round between two nodes, over
@@ -40,7 +40,7 @@ func measureRound(ctx context.Context, o roundOptions) (figures []figure, err er
 		return nil, err
 	}
 	defer func() { err = closeCluster(c, err) }()
-	a, b := c.Node("a"), c.Node("b")
+	a := c.Node("a")
 	if err := fill(ctx, a.Client(), o.keys, o.valueBytes); err != nil {
 		return nil, err
 	}
@@ -48,26 +48,10 @@ func measureRound(ctx context.Context, o roundOptions) (figures []figure, err er
 		return nil, err
 	}
 
-	setBack.Store(int64(behind))
-	entryBytes := 0
-	for i := range o.differing {
-		k := i * (o.keys / max(o.differing, 1)) // stale on b
-		if i%2 == 1 {
-			k = o.keys + i // missing on b
-		}
-		v := value(k, 1, o.valueBytes)
-		entryBytes += len(key(k)) + len(v)
-		if err := a.Client().Put(ctx, key(k), v); err != nil {
-			return nil, err
-		}
-	}
-	if err := pause(ctx, time.Second); err != nil { // the pushes, and what they are answered
+	entryBytes, err := drift(ctx, c, &setBack, 1, o)
+	if err != nil {
 		return nil, err
 	}
-	if o.differing > 0 && a.Status().RootDigest == b.Status().RootDigest {
-		return nil, errors.New("the nodes do not differ: b took the pushes that it was to refuse")
-	}
-	setBack.Store(0)
 
 	before, packets, began := c.Network().Sent(), c.Network().Packets(), time.Now()
 	results, err := a.Sync(ctx)
@@ -98,6 +82,31 @@ func measureRound(ctx context.Context, o roundOptions) (figures []figure, err er
 			figure{Workload: "round", Name: "entries that the first one moved, both ways", Value: float64(r.EntriesSent + r.EntriesReceived), Unit: ""})
 	}
 	return figures, nil
+}
+
+// drift makes b lack what a writes: half of it is stale there, half missing.
+func drift(ctx context.Context, c *clustertest.Cluster, setBack *atomic.Int64, generation int, o roundOptions) (entryBytes int, err error) {
+	a, b := c.Node("a"), c.Node("b")
+	setBack.Store(int64(behind))
+	defer setBack.Store(0)
+	for i := range o.differing {
+		k := i * (o.keys / max(o.differing, 1)) // stale on b
+		if i%2 == 1 {
+			k = o.keys*generation + i // missing on b
+		}
+		v := value(k, generation, o.valueBytes)
+		entryBytes += len(key(k)) + len(v)
+		if err := a.Client().Put(ctx, key(k), v); err != nil {
+			return 0, err
+		}
+	}
+	if err := pause(ctx, time.Second); err != nil { // the pushes, and what they are answered
+		return 0, err
+	}
+	if o.differing > 0 && a.Status().RootDigest == b.Status().RootDigest {
+		return 0, errors.New("the nodes do not differ: b took the pushes that it was to refuse")
+	}
+	return entryBytes, nil
 }
 
 // closeCluster stops a cluster that a workload is done with.

@@ -21,12 +21,14 @@ type syncOptions struct {
 	differing           []int
 	seeds               int // 0: as many as the number of differences allows
 	breakdown           bool
+	nodes               bool // see measureSyncAndNodes
 	plot                string
 }
 
 var defaultSync = syncOptions{
 	entries: 1_000_000, valueBytes: 100,
 	differing: []int{0, 1, 100, 1_000, 10_000, 100_000, 1_000_000},
+	nodes:     true,
 }
 
 // syncTargets are what the sessions that repair so many differences among a million
@@ -47,6 +49,29 @@ const (
 
 	frameHead = 4 // the length that a node puts in front of each frame
 )
+
+// measureSyncAndNodes is measureSync, and what nodes on loopback show of the same: how
+// long a repair takes, what rounds send for nothing while both sides are written to,
+// and joins.
+func measureSyncAndNodes(ctx context.Context, o syncOptions, join joinOptions) ([]figure, error) {
+	figures, err := measureSync(ctx, o)
+	if err != nil || !o.nodes {
+		return figures, err
+	}
+	for _, more := range []func() ([]figure, error){
+		func() ([]figure, error) { return measureRepair(ctx, o.entries, 1_000, o.valueBytes) },
+		func() ([]figure, error) { return measureBusy(ctx, defaultBusy) },
+		func() ([]figure, error) { return measureJoin(ctx, join) },
+	} {
+		runtime.GC() // the last ones' stores
+		its, err := more()
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, its...)
+	}
+	return figures, nil
+}
 
 // measureSync counts what two stores say to each other until their roots agree,
 // frame by frame between two rounds in this process.

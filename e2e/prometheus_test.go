@@ -24,7 +24,7 @@ var seriesOfAll = []string{
 	"gokv_entries", "gokv_tombstones", "gokv_entry_bytes",
 	"gokv_client_requests_total", "gokv_client_request_duration_seconds_count", "gokv_client_connections",
 	"gokv_sync_rounds_total", "gokv_sync_bytes_total", "gokv_sync_entries_total", "gokv_sync_duration_seconds_count",
-	"gokv_push_entries_total", "gokv_push_dropped_total", "gokv_replication_lag_seconds_count",
+	"gokv_push_entries_total", "gokv_push_dropped_total", "gokv_entries_ignored_total", "gokv_replication_lag_seconds_count",
 	"gokv_members", "gokv_probes_total",
 	"gokv_versions_refused_total", "gokv_versions_parked", "gokv_clock_offset_seconds", "gokv_fenced", "gokv_version_conflicts_total", "gokv_scrub_mismatches_total",
 	"gokv_handshakes_refused_total", "gokv_build_info",

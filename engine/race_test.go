@@ -67,7 +67,9 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 		src := e.Source(func() int64 { return now }).Of(&theirs)
 		for _, it := range src.Items(merkle.Range{}, 0, nil, 3) {
 			if r.IntN(5) == 0 {
-				src.Surplus(it)
+				if !src.Surplus(it) {
+					src.LetGo(it)
+				}
 			}
 		}
 		e.Purge(e.Report(nil), nil, func(uint64) bool { return true })

@@ -226,38 +226,73 @@ func (s *Source) AppendEntry(dst []byte, it merkle.Item) []byte {
 }
 
 // Surplus reports whether an item that the peer lacks is to be sent to it. If
-// not, the peer had seen it and let it go, and so has this engine by now; or it has
-// expired, and the peer may hold it as dead.
+// not, the peer had seen it and let it go, and so does this engine with LetGo; or it
+// has expired, and the peer may hold it as dead. What has overwritten the item
+// meanwhile is sent.
 func (s *Source) Surplus(it merkle.Item) bool {
-	v := Version{Time: it.Time, Instance: it.Instance}
-	if s.theirs == nil || !s.theirs.Covers(dot(v)) {
+	if !s.letGoThere(it) {
 		return true
 	}
-	if s.spared[v] {
-		return false
+	overwritten := true
+	s.withItem(it, func(*place) { overwritten = false })
+	return overwritten
+}
+
+// LetGo drops an item that is not Surplus. What has overwritten it meanwhile stays.
+func (s *Source) LetGo(it merkle.Item) {
+	if !s.letGoThere(it) || s.spared[Version{Time: it.Time, Instance: it.Instance}] {
+		return
 	}
-	e, now := s.engine, s.now()
+	now := s.now()
+	s.withItem(it, func(p *place) {
+		if at := p.old.expiresAt(); at != 0 && at <= now {
+			return // the peer's cut may be the later one; here the cut comes, too
+		}
+		s.engine.hide(p.old.version())
+		s.engine.removeLocked(p)
+	})
+}
+
+// mostExpected bounds the room that is made ahead: for so many entries 50 MiB.
+const mostExpected = 4 << 20
+
+// Expect makes room in the tables of shards that hold nothing.
+func (s *Source) Expect(entries uint64) {
+	each := int(min(entries, mostExpected) / shardCount)
+	for i := range s.engine.shards {
+		shard := &s.engine.shards[i]
+		shard.w.Lock()
+		shard.mu.Lock()
+		shard.table.expect(each)
+		shard.mu.Unlock()
+		s.engine.settleLocked(shard)
+		shard.w.Unlock()
+	}
+}
+
+// letGoThere reports whether the peer, which lacks an item, had seen it.
+func (s *Source) letGoThere(it merkle.Item) bool {
+	return s.theirs != nil && s.theirs.Covers(causal.Dot{Time: it.Time, Instance: it.Instance})
+}
+
+// withItem calls do with an item's place, if it is still there, its shard's w held.
+func (s *Source) withItem(it merkle.Item, do func(*place)) {
+	e, v := s.engine, Version{Time: it.Time, Instance: it.Instance}
 	shard := &e.shards[shardOf(it.Pos)]
 	shard.w.Lock()
 	defer shard.w.Unlock()
 	k := e.keyed.Load()
-	gone, expired := place{}, false
+	var is record
 	shard.between(it.Pos, it.Pos, func(ref slab.Ref) {
 		r := e.slab.at(ref)
 		if r.version() == v && r.digest() == it.Digest && k.hasher.Position(r.keyView()) == it.Pos {
-			gone = e.placeOf(shard, k, it.Pos, string(r.key()))
-			expired = r.expiresAt() != 0 && r.expiresAt() <= now
+			is = r
 		}
 	})
-	switch {
-	case gone.old == nil:
-		return true // it has been overwritten: what did so is listed, or pushed
-	case expired:
-		return false // its cut may be the later one; here the cut comes, too
+	if is != nil {
+		p := e.placeOf(shard, k, it.Pos, string(is.key()))
+		do(&p)
 	}
-	e.hide(v)
-	e.removeLocked(&gone)
-	return false
 }
 
 // Apply merges one entry in its wire form, unless it has been seen before, held

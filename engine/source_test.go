@@ -231,3 +231,37 @@ func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
 		require.NoError(t, b.Check())
 	})
 }
+
+// A bulk comes in the order of positions: a table that grew as it came would hold
+// everything in its first slots, and move it each time.
+func TestATableThatExpectsABulkDoesNotGrow(t *testing.T) {
+	full, empty := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
+	const n = 20_000
+	for i := range n {
+		mustPut(t, full, wall, fmt.Sprint("k", i), "v", PutOptions{})
+	}
+	to := sourceOf(empty, wall)
+	to.Expect(n)
+	var before [shardCount]int
+	for i := range before {
+		before[i] = empty.shards[i].table.homes()
+		require.GreaterOrEqual(t, before[i], n/shardCount)
+	}
+	send(t, sourceOf(full, wall), to, 500)
+	requireSameRoot(t, full, empty)
+	grown := 0
+	for i := range before {
+		if empty.shards[i].table.homes() != before[i] {
+			grown++
+		}
+	}
+	require.Less(t, grown, shardCount/20, "but for shards that hold many more than others")
+
+	to.Expect(100 * n)
+	for i := range before {
+		require.Less(t, empty.shards[i].table.homes(), 2*before[i], "what holds something is left alone")
+	}
+	vast := newEngine(t, Config{Instance: 3})
+	sourceOf(vast, wall).Expect(math.MaxUint64)
+	require.Less(t, vast.Memory().Index, uint64(60<<20), "whatever a peer claims")
+}

@@ -43,6 +43,14 @@ func (t *table) homes() int { return len(t.slots) - t.spill }
 
 func (t *table) home(tag uint32) int { return int(uint64(tag) * uint64(t.homes()) >> tagBits) }
 
+// expect makes an empty table as large as n records want it. Records that come in the
+// order of their positions crowd the first slots of a table that grows as they come.
+func (t *table) expect(n int) {
+	if t.used == 0 && n > t.homes()*4/5 {
+		t.resize(n*25/16, minSpill)
+	}
+}
+
 // add puts in a record that the table does not hold.
 func (t *table) add(tag uint32, ref slab.Ref) {
 	if t.used+1 > t.homes()*4/5 {

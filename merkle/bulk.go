@@ -21,11 +21,26 @@ type bulk struct {
 type match struct {
 	prints  []uint64
 	crossed uint64
+	alike   bool // some of the fingerprints are equal
+}
+
+func matchOf(prints []uint64) match {
+	m := match{prints: prints}
+	for i, p := range prints {
+		m.alike = m.alike || slices.Contains(prints[:i], p)
+	}
+	return m
 }
 
 // lists reports whether the other side has listed a fingerprint, crossed off or
 // not. An entry that it has not, the other side lacks for certain.
 func (m *match) lists(print uint64) bool { return slices.Contains(m.prints, print) }
+
+// doubtful reports whether one of the other side's fingerprints may stand for the
+// i-th of some own ones or for another of them. Any may be the one that is lacked.
+func (m *match) doubtful(own []uint64, i int) bool {
+	return m.lists(own[i]) && (slices.Contains(own[:i], own[i]) || slices.Contains(own[i+1:], own[i]))
+}
 
 func (m *match) cross(print uint64) bool {
 	for i, p := range m.prints {
@@ -55,7 +70,7 @@ func (r *Round) payPrints(d *debt) {
 		}
 		m.theirs = append(m.theirs, uint64(m.prints[int(d.from)+i]))
 	}
-	b := bulk{active: true, cut: d.cut, wide: d.wide, match: match{prints: m.theirs}, from: d.first}
+	b := bulk{active: true, cut: d.cut, wide: d.wide, match: matchOf(m.theirs), from: d.first}
 	expect := max(d.among(r.own.count), uint64(d.n)) // most of them are common
 	if expect <= pageSize {
 		if items, read := r.read(d.cut, m.page[:0], int(expect)); read {
@@ -73,8 +88,12 @@ func (r *Round) answerList(b *bulk, items []Item) {
 	var lack uint64 // which of the items they lack
 	lacking := 0
 	few := len(items) <= 64
+	m.own = m.own[:0]
 	for i := range items {
-		if !r.goesOver(b, &items[i]) {
+		m.own = append(m.own, r.salt.print(items[i].Digest, b.wide))
+	}
+	for i := range items {
+		if !r.goesOver(b, &items[i]) && !b.match.doubtful(m.own, i) {
 			continue
 		}
 		lacking++
@@ -147,10 +166,44 @@ func (r *Round) lacking(b *bulk, dst []Item) []Item {
 
 // goesOver reports whether an item is to be sent: the other side seems to lack it,
 // and it is not one that both have let go. Where the other side has listed its
-// fingerprint, and another item of this side has answered to that, either may be
-// the one that is lacked, and both go over. An item that was read by another key
+// fingerprint, and another item of this side has answered to that, this may be the
+// one that is lacked. An item that was read by another key
 // than the list was made by matches nothing, and nothing follows from that.
 func (r *Round) goesOver(b *bulk, it *Item) bool {
 	print := r.salt.print(it.Digest, b.wide)
-	return !b.match.cross(print) && (b.match.lists(print) || !r.source.Key().Same(r.key) || r.source.Surplus(*it))
+	if b.match.cross(print) {
+		return false
+	}
+	if b.match.lists(print) || !r.source.Key().Same(r.key) || r.source.Surplus(*it) {
+		return true
+	}
+	// Of two that look alike the one that is asked for may not be the one that
+	// replaces this: then it stays, for a round with another salt.
+	if !b.match.alike {
+		r.letGo(*it, b.match.missing() != 0)
+	}
+	return false
+}
+
+// maxGone bounds the entries that wait to be let go; those beyond go at once.
+const maxGone = 1 << 16
+
+// letGo drops an entry that the other side has let go. If entries were asked for,
+// what replaced it may be among them, and readers are not to find nothing meanwhile:
+// then it goes when they have come, unless it has been replaced.
+func (r *Round) letGo(it Item, asked bool) {
+	if asked && len(r.gone) < maxGone {
+		r.gone = append(r.gone, it)
+		return
+	}
+	r.source.LetGo(it)
+}
+
+// dropGone drops what was to go once the entries that were asked for have come.
+func (r *Round) dropGone() {
+	for i := range r.gone {
+		r.source.LetGo(r.gone[i])
+	}
+	clear(r.gone)
+	r.gone = r.gone[:0]
 }

@@ -23,6 +23,8 @@ func TestAnEmptySideIsFilledInBulk(t *testing.T) {
 			require.True(t, k.a.Stats().Converged)
 			empty.want(t, union(full))
 			require.Zero(t, empty.ignored)
+			require.EqualValues(t, n, empty.expected, "it can make room")
+			require.Zero(t, full.expected)
 			require.Equal(t, uint64(n), k.a.Stats().EntriesSent+k.b.Stats().EntriesSent)
 			require.LessOrEqual(t, k.a.Stats().Turns, 5)
 			// One length byte an entry, one type byte a frame.

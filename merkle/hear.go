@@ -310,6 +310,7 @@ func (r *Round) endHearing(idle bool) error {
 	if r.stats.Turns++; r.stats.Turns > maxTurns {
 		return fmt.Errorf("%w: more than %d turns", ErrProtocol, maxTurns)
 	}
+	r.dropGone()
 	r.peerIdle = idle
 	e.claims, e.listed = e.claims[:0], e.listed[:0]
 	if r.peerIdle && r.ownIdle {

@@ -154,10 +154,13 @@ func (r *Round) onAccept(in *reader) error {
 	return nil
 }
 
-// begin counts the open as the first turn, and fixes the time from which both
-// sides tell ages.
+// begin counts the open as the first turn, fixes the time from which both sides tell
+// ages, and has an empty source make room.
 func (r *Round) begin() {
 	r.stats.Turns = 1
+	if r.own.count == 0 {
+		r.source.Expect(r.peer.count)
+	}
 	r.now = max(r.own.clock, r.peer.clock)
 }
 

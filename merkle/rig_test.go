@@ -46,8 +46,9 @@ type store struct {
 
 	position func(string) uint64 // overrides the hasher's, to bring about what chance does not
 	refuse   func(key string) bool
-	ignored  int // entries that came although they are no use
-	stale    int // of these, older than what is held
+	expected uint64 // as Expect said
+	ignored  int    // entries that came although they are no use
+	stale    int    // of these, older than what is held
 	rekeyed  int
 	observed []uint64
 }
@@ -135,6 +136,10 @@ func (s *store) Items(r Range, from uint64, dst []Item, limit int) []Item {
 
 // Surplus is true: these stores have seen nothing of each other.
 func (s *store) Surplus(Item) bool { return true }
+
+func (s *store) Expect(n uint64) { s.expected = n }
+
+func (s *store) LetGo(Item) { panic("all is surplus") }
 
 func (s *store) AppendEntry(dst []byte, it Item) []byte {
 	r := s.rows[it.Ref.(*row).key]

@@ -111,6 +111,7 @@ type Round struct {
 
 	mouth mouth
 	ear   ear
+	gone  []Item // to be let go at the end of the other side's turn
 }
 
 // NewRound makes one side of a round.
@@ -163,7 +164,7 @@ func (r *Round) Receive(frame []byte) error {
 func (r *Round) fail(err error) {
 	r.err = fmt.Errorf("round: %w", err)
 	r.phase = phaseFailed
-	r.mouth, r.ear = mouth{}, ear{}
+	r.mouth, r.ear, r.gone = mouth{}, ear{}, nil
 }
 
 // Err is what the round has failed with, nil if it has not.
@@ -271,7 +272,7 @@ func (r *Round) finish(own Digest) {
 	r.stats.OwnRoot = own
 	r.stats.Converged = own == r.stats.PeerRoot
 	r.phase = phaseFinished
-	r.mouth, r.ear = mouth{}, ear{}
+	r.mouth, r.ear, r.gone = mouth{}, ear{}, nil
 }
 
 func malformed(err error) error { return fmt.Errorf("%w: %w", ErrProtocol, err) }

@@ -82,9 +82,14 @@ type Source interface {
 	// caller goes on at the last position plus one.
 	Items(r Range, from uint64, dst []Item, limit int) []Item
 
+	// Expect says that up to so many entries may come: the peer has them, and the
+	// source had none. It is a hint, and may be wrong.
+	Expect(entries uint64)
 	// Surplus reports whether an entry that the peer lacks is to be sent to it. If
-	// not, the source has let it go, or will by itself.
+	// not, the source is to let it go, or will by itself.
 	Surplus(it Item) bool
+	// LetGo drops an entry that is not Surplus, unless it has been replaced.
+	LetGo(it Item)
 	// AppendEntry appends the entry's wire form. It may append the form of
 	// what has replaced the entry meanwhile, or nothing if it is gone.
 	AppendEntry(dst []byte, it Item) []byte

@@ -354,6 +354,7 @@ func (r *Round) sendOwed(d *debt) {
 		from := len(m.outbox)
 		m.outbox = r.at(l.pos, m.outbox)
 		if here := m.outbox[from:]; len(here) == 1 && l.mark != 0 && here[0].Digest.Lo == l.mark && !r.source.Surplus(here[0]) {
+			r.letGo(here[0], d.want != 0)
 			m.outbox = m.outbox[:from]
 		}
 	}

@@ -157,6 +157,17 @@ func (c *Cluster) Restart(ctx context.Context, name string) error {
 	return c.start(ctx, name, m.addr)
 }
 
+// Add starts another node, empty, that joins those there are.
+func (c *Cluster) Add(ctx context.Context, name string) error {
+	c.mu.Lock()
+	known := c.nodes[name] != nil
+	c.mu.Unlock()
+	if known {
+		return fmt.Errorf("add %s: there is a node of that name", name)
+	}
+	return c.start(ctx, name, "127.0.0.1:0")
+}
+
 // Close stops every node.
 func (c *Cluster) Close(ctx context.Context) error {
 	var (

@@ -15,6 +15,7 @@ type Network struct {
 	sent    atomic.Uint64
 	packets atomic.Uint64
 	dropped atomic.Uint64
+	largest atomic.Int64 // bytes of a datagram that passes; 0: any
 
 	mu     sync.RWMutex
 	names  map[string]string      // by address
@@ -64,8 +65,13 @@ func (n *Network) Cut(from, to string) {
 	n.cut[[2]string{from, to}] = struct{}{}
 }
 
-// Heal takes every split and cut back.
+// Choke drops datagrams of more than so many bytes: streams stand still, a probe is
+// smaller.
+func (n *Network) Choke(bytes int) { n.largest.Store(int64(bytes)) }
+
+// Heal takes every split, cut and choke back.
 func (n *Network) Heal() {
+	n.largest.Store(0)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.groups = nil
@@ -118,7 +124,8 @@ func (c *Conn) Silence() { c.silent.Store(true) }
 
 // WriteTo sends a datagram, or swallows it.
 func (c *Conn) WriteTo(b []byte, to net.Addr) (int, error) {
-	if c.silent.Load() || !c.network.reaches(c.name, to.String()) {
+	largest := c.network.largest.Load()
+	if c.silent.Load() || largest > 0 && int64(len(b)) > largest || !c.network.reaches(c.name, to.String()) {
 		c.network.dropped.Add(1)
 		return len(b), nil
 	}

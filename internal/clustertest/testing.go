@@ -22,7 +22,8 @@ const patience = 60 * time.Second
 // T is a Cluster in a test: what fails ends it.
 type T struct {
 	*Cluster
-	t testing.TB
+	t    testing.TB
+	logs *lines
 }
 
 // Start starts a cluster of n nodes that is stopped, and its sockets closed, when
@@ -55,7 +56,7 @@ func Start(t testing.TB, n int, configure ...func(name string, cfg *gokv.Config)
 			t.Log(logs)
 		}
 	})
-	return T{Cluster: c, t: t}
+	return T{Cluster: c, t: t, logs: logs}
 }
 
 // lines gathers log lines of several goroutines.

@@ -25,6 +25,9 @@ const (
 	// the interval, if that is longer). What pushes lost is owed apart from it.
 	maxCalm      = 30 * time.Second
 	maxCalmShift = 16
+	// joinPatience is for how long a peer that has come up and is not ready is left
+	// to fetch what it lacks by itself.
+	joinPatience = time.Minute
 	// A failed round is tried again after 2^n times the first, at most the
 	// second, each spread by jitter over half to one and a half of itself.
 	retryFirst = 200 * time.Millisecond

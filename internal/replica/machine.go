@@ -31,6 +31,7 @@ type Machine struct {
 	seq      uint64       // of the last push
 	round    *activeRound // the one round that this node initiates
 	nextSync time.Time    // no round for a differing root before
+	leaving  bool         // this node is to hand over what it has
 }
 
 // peer is what the machine knows of one live member. A record outlives
@@ -41,6 +42,8 @@ type peer struct {
 	ready    bool // as it last said
 	searched bool // likewise
 	full     bool // likewise
+	joins    bool // it has said that it is not ready
+	upAt     time.Time
 
 	queue    queue
 	inflight uint64 // seq of the push in flight; 0: the link is idle
@@ -106,7 +109,7 @@ func (m *Machine) PeerUp(now time.Time, who Peer, out *Effects) {
 		m.peers[i] = &peer{Peer: who, inflight: m.peers[i].inflight}
 	}
 	p := m.peers[i]
-	p.up, p.lost = true, true
+	p.up, p.lost, p.upAt = true, true, now
 	due := now
 	if m.self.older(who) {
 		due = now.Add(m.cfg.SyncInterval)
@@ -139,7 +142,7 @@ func (m *Machine) PeerPayload(now time.Time, instance uint64, pl *Payload, like 
 	if p == nil || !p.up {
 		return
 	}
-	p.ready, p.searched, p.full = pl.Ready, pl.Searched, pl.Full
+	p.ready, p.searched, p.full, p.joins = pl.Ready, pl.Searched, pl.Full, !pl.Ready
 	switch {
 	case like != Unsure:
 		p.unsure, p.doubts = time.Time{}, 0

@@ -66,3 +66,20 @@ func (m *Machine) seekReady(now time.Time) {
 		}
 	}
 }
+
+// Leaving says that this node is about to go: what peers may lack is owed to them
+// now, to those too that are still fetching it by themselves.
+func (m *Machine) Leaving(now time.Time, out *Effects) {
+	m.leaving = true
+	m.advance(now, out)
+}
+
+// fetchesUntil is until when a peer is left alone, zero if it is not: it has joined,
+// is not ready, and fetches everything from one member of its choice. A round that
+// this node opened meanwhile would bring it the same entries a second time.
+func (m *Machine) fetchesUntil(p *peer) time.Time {
+	if !m.ready || m.leaving || !p.joins || p.owed == ReasonAsked {
+		return time.Time{}
+	}
+	return p.upAt.Add(joinPatience)
+}

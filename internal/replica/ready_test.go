@@ -158,3 +158,54 @@ func TestWhoeverCanMakeUsReadyComesFirst(t *testing.T) {
 	got := r.roundDone(1, RoundResult{Initiator: true, Converged: true})
 	require.EqualValues(t, 3, got.Rounds[0].Peer)
 }
+
+// A member that has joined asks one of those that are ready for everything. What
+// the others would bring it meanwhile it would get twice.
+func TestAPeerThatIsNotReadyIsLeftToFetchByItself(t *testing.T) {
+	r := newRig(t)
+	require.Empty(t, r.up(2, 51).Rounds)
+	r.m.PeerPayload(r.now, 2, &Payload{}, Unlike, &r.out)
+	require.Empty(t, r.take().Rounds)
+	require.Equal(t, r.now.Add(joinPatience), r.m.NextDeadline(), "not after an interval, as with others")
+	r.pass(joinPatience / 2)
+	r.m.Tick(r.now, &r.out)
+	require.Empty(t, r.take().Rounds)
+
+	got := r.payload(2, 8, 7)
+	require.Equal(t, []RoundStart{{Peer: 2, Reason: ReasonPeerUp, Bulk: true}}, got.Rounds, "it is ready: what is owed is due")
+	r.roundDone(2, RoundResult{Initiator: true, Converged: true})
+	r.m.PeerPayload(r.now, 2, &Payload{}, Unlike, &r.out)
+	require.Equal(t, start.Add(joinPatience), r.m.NextDeadline(), "what differs waits too")
+}
+
+func TestAPeerThatNeverGetsReadyIsHelpedInTheEnd(t *testing.T) {
+	r := newRig(t)
+	r.up(2, 51)
+	r.m.PeerPayload(r.now, 2, &Payload{}, Unlike, &r.out)
+	r.take()
+	require.Len(t, r.tick().Rounds, 1)
+	require.Equal(t, start.Add(joinPatience), r.now)
+}
+
+func TestWhoAsksOrLeavesDoesNotWaitForAPeerThatFetches(t *testing.T) {
+	for name, step := range map[string]func(r *rig){
+		"asked":   func(r *rig) { r.m.SyncAll(r.now, &r.out) },
+		"leaving": func(r *rig) { r.m.Leaving(r.now, &r.out) },
+	} {
+		r := newRig(t)
+		r.up(2, 51)
+		r.m.PeerPayload(r.now, 2, &Payload{}, Unlike, &r.out)
+		r.pass(2 * DefaultSyncInterval)
+		step(r)
+		require.Len(t, r.take().Rounds, 1, name)
+	}
+}
+
+// Two that begin a cluster together wait for nobody.
+func TestNobodyIsLeftToFetchByANodeThatIsNotReadyEither(t *testing.T) {
+	r := newRig(t, joining)
+	r.up(2, 51)
+	r.m.PeerPayload(r.now, 2, &Payload{}, Unlike, &r.out)
+	r.take()
+	require.Equal(t, r.now.Add(DefaultSyncInterval), r.m.NextDeadline())
+}

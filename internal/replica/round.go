@@ -184,6 +184,9 @@ func (m *Machine) nextOwed(now time.Time) *peer {
 		if !p.up || p.owed == ReasonNone || p.due.After(now) {
 			continue
 		}
+		if m.fetchesUntil(p).After(now) {
+			continue
+		}
 		better := best == nil || p.due.Before(best.due)
 		if best != nil && !m.ready && p.ready != best.ready {
 			better = p.ready
@@ -202,7 +205,7 @@ func (m *Machine) nextDiffering(now time.Time) *peer {
 	}
 	var among []*peer
 	for _, p := range m.peers {
-		if p.up && p.differs && p.owed == ReasonNone && !p.retryAt.After(now) && !p.calmUntil.After(now) {
+		if p.up && p.differs && p.owed == ReasonNone && !p.retryAt.After(now) && !p.calmUntil.After(now) && !m.fetchesUntil(p).After(now) {
 			among = append(among, p)
 		}
 	}
@@ -227,10 +230,14 @@ func (m *Machine) NextDeadline() time.Time {
 		switch {
 		case !p.up:
 		case p.owed != ReasonNone:
-			sooner(p.due)
+			if until := m.fetchesUntil(p); until.After(p.due) {
+				sooner(until)
+			} else {
+				sooner(p.due)
+			}
 		case p.differs:
 			next := m.nextSync
-			for _, t := range []time.Time{p.retryAt, p.calmUntil} {
+			for _, t := range []time.Time{p.retryAt, p.calmUntil, m.fetchesUntil(p)} {
 				if t.After(next) {
 					next = t
 				}

@@ -21,6 +21,7 @@ func (n *node) leave(restart time.Duration) {
 		c.stop(h)
 		c.world.After(c.untilCalm(restart), func() { c.boot(h, false) })
 	}
+	n.replicate(n.replica.Leaving)
 	deadline := c.world.Now().Add(handOver)
 	var wait func()
 	wait = func() {
