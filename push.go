@@ -3,9 +3,12 @@ package gokv
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/merkle"
@@ -155,41 +158,35 @@ func trimBuffer(b []byte) []byte {
 	return b
 }
 
-// holdTime is how long the pushes of one frame wait for what they build upon, which
-// other members are about to push. After it they are merged all the same, and a
-// round brings the rest.
-const holdTime = 100 * time.Millisecond
-
-// waitForMore waits until the node has seen more than it had, and reports
-// whether that came in time.
-func (n *Node) waitForMore(ctx context.Context, until time.Time) bool {
-	more := n.engine.SeenMore()
-	t := time.NewTimer(time.Until(until))
-	defer t.Stop()
-	select {
-	case <-more:
-		return true
-	case <-t.C:
-		return false
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // servePush merges a peer's pushes and acknowledges each, until the stream
 // ends.
 func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.Stream) error {
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 4<<10)
 	var buf, ack []byte
-	var hidden causal.Vector // what the peer hides, as far as it has said
+	refused, ignored := uint32(0), 0
+	pushes := replica.NewPushes(n.engine, func(_ *engine.Entry, outcome merkle.Outcome, lag int64) {
+		switch outcome {
+		case merkle.Refused:
+			refused++
+		case merkle.Applied:
+			n.merged(lag)
+			n.tally.lag.Store(lag * int64(time.Millisecond))
+		case merkle.Ignored:
+			ignored++
+		}
+	})
+	defer func() { pushes.End(time.Now(), n.nowMS) }()
 	inFlight := held{memory: &n.memory}
 	defer inFlight.set(0)
 	for ctx.Err() == nil {
+		if err := n.holdPushes(s, reader, pushes); err != nil {
+			return endOfStream(err)
+		}
 		body, err := readFrame(reader, buf)
 		if err != nil {
 			return endOfStream(err)
 		}
-		inFlight.set(cap(body) + len(body)) // the entries that are parsed from it too
+		inFlight.set(cap(body) + len(body) + pushes.Bytes()) // the entries that are parsed from it too
 		buf = trimBuffer(body)
 		frame, err := replica.ParsePush(body)
 		if err != nil {
@@ -197,34 +194,16 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 			return err
 		}
 		n.observe(frame.Clock)
-		hidden.Merge(frame.Hidden)
-		refused, held, ignored := uint32(0), uint32(0), 0
-		patience := time.Now().Add(holdTime)
-		for _, e := range frame.Entries {
-			outcome, lag := n.engine.Push(n.nowMS(), e, hidden, true)
-			for outcome == merkle.Held {
-				patient := n.waitForMore(ctx, patience)
-				outcome, lag = n.engine.Push(n.nowMS(), e, hidden, patient)
-			}
-			switch outcome {
-			case merkle.Refused:
-				refused++
-			case merkle.Unseen:
-				held++
-			case merkle.Applied:
-				n.merged(lag)
-				n.tally.lag.Store(lag * int64(time.Millisecond))
-			case merkle.Ignored:
-				ignored++
-			}
-		}
+		pushes.Take(time.Now(), n.nowMS, frame)
 		if refused > 0 {
 			n.warnRefused("refused entries that a peer pushed", from.Name, int(refused))
 		}
 		n.metrics.ignored.WithLabelValues(byPush).Add(float64(ignored))
+		acked := replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused, Held: pushes.Unseen()}
+		refused, ignored = 0, 0
 		n.metrics.pushEntries.WithLabelValues(directionReceived).Add(float64(len(frame.Entries)))
-		ack = replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Refused: refused, Held: held}.AppendTo(ack[:0])
-		inFlight.set(cap(buf))
+		ack = acked.AppendTo(ack[:0])
+		inFlight.set(cap(buf) + pushes.Bytes())
 		if err := s.SetWriteDeadline(time.Now().Add(progressTimeout)); err != nil {
 			return err
 		}
@@ -236,4 +215,25 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 		}
 	}
 	return nil
+}
+
+// holdPushes looks at the pushes that are held until the next one begins to come.
+func (n *Node) holdPushes(s transport.Stream, reader *bufio.Reader, pushes *replica.Pushes) error {
+	if !pushes.Holds() {
+		return nil
+	}
+	for pushes.Holds() {
+		if err := s.SetReadDeadline(time.Now().Add(replica.HoldCheck)); err != nil {
+			return err
+		}
+		_, err := reader.Peek(1)
+		pushes.Look(time.Now(), n.nowMS)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+	return s.SetReadDeadline(time.Time{})
 }

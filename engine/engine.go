@@ -488,9 +488,6 @@ func (e *Engine) Push(now int64, ent *Entry, hidden causal.Vector, patient bool)
 	verdict := e.know.Judge(&push, held)
 	// Without room for another write that came early, waiting is of no use.
 	patient = patient && e.know.Seen.HasRoom(push.Write, push.Prev)
-	if verdict != causal.Held {
-		e.know.moved()
-	}
 	e.know.mu.Unlock()
 	switch {
 	case verdict == causal.Held && !patient:

@@ -17,9 +17,6 @@ type knowledge struct {
 	// all that it wrote, and need not be told.
 	causal.Knowledge
 
-	changed chan struct{} // closed when more has been seen, and made anew, while somebody waits
-	waiting int
-
 	watches []*Watch
 }
 
@@ -64,30 +61,7 @@ func (e *Engine) Reach(instance, clock, last uint64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.Seen.Reach(instance, last, clock)
-	k.moved()
 	return k.Seen.Base.At(instance) >= clock
-}
-
-// moved wakes those who wait for what has been seen. mu must be held.
-func (k *knowledge) moved() {
-	if k.waiting > 0 {
-		close(k.changed)
-		k.changed = nil
-		k.waiting = 0
-	}
-}
-
-// SeenMore returns a channel that is closed once this engine has seen more than
-// when it was called.
-func (e *Engine) SeenMore() <-chan struct{} {
-	k := &e.know
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.changed == nil {
-		k.changed = make(chan struct{})
-	}
-	k.waiting++
-	return k.changed
 }
 
 // Hidden is what goes with the pushes of this engine's writes: whoever takes

@@ -72,6 +72,5 @@ func (e *Engine) Accept(theirs *causal.Knowledge, since *Watch) bool {
 	if came || !e.know.Knowledge.Accept(theirs) {
 		return false
 	}
-	e.know.moved()
 	return true
 }

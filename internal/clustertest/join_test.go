@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tochemey/gokv"
+	"github.com/tochemey/gokv/internal/invariant"
 )
 
 // A join of 100 MiB of which nothing gets through for so long that its stream is
@@ -20,6 +21,9 @@ import (
 func TestABulkThatStandsStillDelaysNoProbeAndGoesOnWhereItWas(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: waits until a stream is given up, 10 s; -short leaves it out")
+	}
+	if invariant.Enabled {
+		t.Skip("NOT RUN: 100 MiB are too much for a build whose invariants are checked")
 	}
 	c := Start(t, 2, func(_ string, cfg *gokv.Config) { cfg.HTTPAddr = "127.0.0.1:0" })
 	const entries = 1_600

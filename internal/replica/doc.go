@@ -34,8 +34,9 @@
 //
 // An entry goes with what it builds upon: the write that it replaced, its issuer's
 // write before it, and what its issuer hides. A receiver that has not seen all of
-// this waits a short while, then merges the entry as it does a round's and says so:
-// a round has to bring the rest.
+// this holds the entry a short while (Pushes), then merges it as it does a round's
+// and says so: a round has to bring the rest.
+//
 // A peer whose memory is full says so in its payload (Payload.Full), and Full lists
 // those that last did: the node refuses puts that would make the store grow.
 //

@@ -47,8 +47,8 @@ func (n *node) checkHandOver() {
 			continue
 		}
 		for _, e := range n.own {
-			if _, held := n.engine.Held(e.Key, nil); !held || n.c.jumped {
-				continue // all had seen that it was dead; or it may be parked there
+			if _, held := n.engine.Held(e.Key, nil); !held || n.c.jumped || len(peer.holds) > 0 {
+				continue // all had seen that it was dead; or it may be parked or held there
 			}
 			if peer.must[e.Key].Less(e.Version) && !peer.engine.Seen(e.Version) {
 				n.c.failf("%s leaves drained, and %s lacks its version %s of %q", n.host.name, h.name, e.Version, e.Key)

@@ -42,6 +42,8 @@ type node struct {
 	draining bool
 	left     func() // what to do once it has left
 
+	holds map[*replica.Pushes]bool // streams on which pushes are held
+
 	must map[string]engine.Version // see model
 	own  []*engine.Entry           // what it acknowledged to clients
 
@@ -82,7 +84,7 @@ func (c *cluster) boot(h *host, alone bool) {
 	}
 	n := &node{
 		c: c, host: h, proc: c.world.Spawn(h.name), rand: c.world.Fork(),
-		peers: make(map[uint64]string), links: make(map[uint64]*link), must: make(map[string]engine.Version),
+		peers: make(map[uint64]string), links: make(map[uint64]*link), must: make(map[string]engine.Version), holds: make(map[*replica.Pushes]bool),
 	}
 	n.instance = n.rand.Uint64() | 1
 	n.started = n.wall()

@@ -3,6 +3,7 @@ package simcluster
 import (
 	"time"
 
+	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/internal/sim"
@@ -79,15 +80,25 @@ func (l *link) done(seq uint64, failed bool) {
 	})
 }
 
-// The wait for what a push builds upon: as in the root package, but by polling.
-const (
-	holdTime  = 100 * time.Millisecond
-	holdCheck = 5 * time.Millisecond
-)
-
 // servePush merges what a peer pushes and acknowledges each push.
 func (n *node) servePush(s *sim.Stream) {
-	var hidden causal.Vector
+	var pushes *replica.Pushes
+	pushes = replica.NewPushes(n.engine, func(e *engine.Entry, outcome merkle.Outcome, _ int64) {
+		if outcome == merkle.Unseen {
+			n.c.count("pushes that waited in vain")
+		}
+		n.applied(e, outcome)
+	})
+	waits := false
+	var look func()
+	look = func() {
+		pushes.Look(n.c.world.Now(), n.wall)
+		if waits = pushes.Holds(); waits {
+			n.proc.After(replica.HoldCheck, look)
+			return
+		}
+		delete(n.holds, pushes)
+	}
 	s.OnMessage = func(b []byte) {
 		frame, err := replica.ParsePush(b)
 		if err != nil {
@@ -95,38 +106,12 @@ func (n *node) servePush(s *sim.Stream) {
 			return
 		}
 		n.observe(frame.Clock)
-		hidden.Merge(frame.Hidden)
-		r := &received{n: n, stream: s, frame: frame, hidden: hidden, until: n.c.world.Now().Add(holdTime)}
-		r.goOn()
-	}
-}
-
-// received is a push that is being merged.
-type received struct {
-	n      *node
-	stream *sim.Stream
-	frame  *replica.PushFrame
-	hidden causal.Vector
-	until  time.Time
-	next   int // of the frame's entries
-	held   uint32
-}
-
-func (r *received) goOn() {
-	n := r.n
-	for ; r.next < len(r.frame.Entries); r.next++ {
-		e := r.frame.Entries[r.next]
-		outcome, _ := n.engine.Push(n.wall(), e, r.hidden, n.c.world.Now().Before(r.until))
-		switch outcome {
-		case merkle.Held:
+		pushes.Take(n.c.world.Now(), n.wall, frame)
+		if pushes.Holds() && !waits {
 			n.c.count("pushes that waited")
-			n.proc.After(holdCheck, r.goOn)
-			return
-		case merkle.Unseen:
-			n.c.count("pushes that waited in vain")
-			r.held++
+			n.holds[pushes] = true
+			look()
 		}
-		n.applied(e, outcome)
+		s.Send(replica.AckFrame{Seq: frame.Seq, Clock: n.engine.Clock().Read(), Held: pushes.Unseen()}.AppendTo(nil))
 	}
-	r.stream.Send(replica.AckFrame{Seq: r.frame.Seq, Clock: n.engine.Clock().Read(), Held: r.held}.AppendTo(nil))
 }
