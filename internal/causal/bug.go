@@ -25,6 +25,7 @@ const (
 	listHidesYounger   // 9: a list leaves out what is younger than the round
 
 	pushOverUnseen
+	unseenIsSeen
 	loserNotHidden
 	mergeLoserNotHidden
 	purgedNotHidden

@@ -39,6 +39,7 @@ var plants = []struct {
 	{listHidesYounger, "list-hides-younger", "puts=2,sessions=1,crashes=1"},
 	// Slips.
 	{pushOverUnseen, "push-over-unseen", "puts=1,deletes=1"},
+	{unseenIsSeen, "unseen-is-seen", "puts=1,deletes=1,unseen=1"},
 	{loserNotHidden, "loser-not-hidden", "puts=2,deletes=1"},
 	{mergeLoserNotHidden, "merge-loser-not-hidden", "puts=2,deletes=1"},
 	{purgedNotHidden, "purged-not-hidden", "puts=2,deletes=1,giveups=1"},

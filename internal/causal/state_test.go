@@ -76,6 +76,7 @@ type budget struct {
 	puts, shortPuts, deletes         uint8
 	crashes, giveUps, skips, retires uint8
 	probes                           uint8 // apart from those before a purge
+	unseen                           uint8 // pushes that are merged without having been seen
 	sessions                         uint8 // above zero: one at a time may take its time
 }
 
@@ -255,7 +256,7 @@ func (c *coder) rest(s *state) {
 	c.time(&s.next)
 	c.u8(&s.dead)
 	b := &s.left
-	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.sessions} {
+	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.unseen, &b.sessions} {
 		c.u8(x)
 	}
 	x := &s.session

@@ -25,6 +25,8 @@ func (a action) String() string {
 		return fmt.Sprintf("%s deletes k%d for a session that put w%d", name(a.a), a.b, a.c)
 	case "push":
 		return fmt.Sprintf("the push of w%d reaches %s", a.a, name(a.b))
+	case "unseen":
+		return fmt.Sprintf("the push of w%d reaches %s, which merges it unseen", a.a, name(a.b))
 	case "probe":
 		return fmt.Sprintf("%s probes %s", name(a.a), name(a.b))
 	case "expire":
@@ -148,6 +150,11 @@ func (s *state) pushes(w uint8, yield func(action, *state)) {
 		n := s.clone()
 		if n.push(w, i) {
 			yield(action{"push", w, i, 0, 0}, n)
+		} else if s.left.unseen > 0 {
+			n = s.clone()
+			n.left.unseen--
+			n.pushUnseen(w, i)
+			yield(action{"unseen", w, i, 0, 0}, n)
 		}
 	}
 	if s.writes[w].kind == shortPut {
@@ -169,6 +176,20 @@ func (s *state) push(w, i uint8) (taken bool) {
 	n.clock = max(n.clock, wr.dot.Time)
 	wr.onWay &^= 1 << i
 	return true
+}
+
+// pushUnseen is what becomes of a push that a node would hold, once it has been held
+// for long enough: it is merged as an entry of a round, and teaches nothing.
+func (s *state) pushUnseen(w, i uint8) {
+	wr, n := &s.writes[w], &s.nodes[i]
+	wr.onWay &^= 1 << i
+	n.clock = max(n.clock, wr.dot.Time)
+	if broken(unseenIsSeen) {
+		n.know.Seen.Take(wr.dot, wr.prev)
+	}
+	if held := n.held[wr.key]; held != w+1 && n.know.Merge(wr.dot, s.dot(held)) {
+		n.held[wr.key] = w + 1
+	}
 }
 
 // counting is whom a node does not count when it purges.
