@@ -33,7 +33,9 @@ const (
 	purgesUnseenDeparted
 	reportsDuringRound
 	acceptUnequal
+	acceptWithoutWatch
 	acceptWithoutDead
+	dropsBeforeItCame
 	acceptWithoutHidden
 	aheadAsBase
 	probeWithoutLast

@@ -17,13 +17,14 @@ var ownBudget = flag.String("causal.budget", "", "search this alone, such as key
 // ones came to.
 var ordinary = []string{
 	"puts=2,deletes=1,crashes=1",
-	"puts=1,sessions=1,crashes=1",
-	"deletes=1,sessions=1,crashes=1",
+	"puts=1,sessions=2,crashes=1",
+	"deletes=1,sessions=2,crashes=1",
 	"puts=1,deletes=1,sessions=1,giveups=1",
 	"puts=2,deletes=1,unseen=2",
 	"puts=2,deletes=1,giveups=1",
 	"puts=1,ttls=1,deletes=1,giveups=1",
 	"keys=2,puts=2,deletes=1",
+	"keys=2,puts=2,sessions=1",
 	"keys=2,puts=1,deletes=1,crashes=1",
 	"puts=1,deletes=1,crashes=1,retires=2",
 	"puts=1,deletes=1,skips=1,probes=1",

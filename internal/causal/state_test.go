@@ -46,16 +46,30 @@ type node struct {
 }
 
 // session is one side's way to what the other knows, in progress: it lists key
-// by key what it holds, or claims all of it at once.
+// by key what it holds, or states that and what it knows in one, as a hello and
+// a bye do, and then sends what it holds that is dead.
 type session struct {
 	active   bool
 	claim    bool
+	phase    phase // of a claim
 	from, to uint8
-	know     Knowledge // of from, at the start; Hidden is that of the last list
+	know     Knowledge // of from, at the start or as it states; Hidden is that of the last list
 	heard    uint8     // the keys that to has heard of
 	list     uint8     // the key on its way, plus one
 	held     [2]uint8  // what from held, of the key on its way, or of all if a claim
+	looked   [2]uint8  // what to held as it looked, if a claim
+	came     set       // live writes that others have brought to since the start, or since it looked
 }
+
+// phase is how far a claim is.
+type phase uint8
+
+const (
+	stated phase = 1 << iota // from has said what it holds and knows
+	looked                   // to has noted what it holds, and watches from then on
+	sent                     // the dead entries are on their way
+	merged                   // they have come
+)
 
 // state is a cluster, all messages on their way, and what may still happen.
 type state struct {
@@ -77,7 +91,7 @@ type budget struct {
 	crashes, giveUps, skips, retires uint8
 	probes                           uint8 // apart from those before a purge
 	unseen                           uint8 // pushes that are merged without having been seen
-	sessions                         uint8 // above zero: one at a time may take its time
+	sessions                         uint8 // those that take their time, one at once
 }
 
 func start(b budget) *state {
@@ -269,6 +283,10 @@ func (c *coder) rest(s *state) {
 		c.u8(&x.list)
 		c.u8(&x.held[0])
 		c.u8(&x.held[1])
+		c.u8((*uint8)(&x.phase))
+		c.u8(&x.looked[0])
+		c.u8(&x.looked[1])
+		c.set(&x.came)
 	}
 }
 
@@ -282,10 +300,32 @@ func (s *state) encode(dst []byte) []byte {
 			}
 		}
 	}
+	s.session.forgetNoise(s.writes)
 	c := coder{b: dst}
 	c.core(s)
 	c.rest(s)
 	return c.b
+}
+
+// forgetNoise makes one state of those that differ only in what came to a session
+// of which it makes no difference.
+func (x *session) forgetNoise(writes []write) {
+	if !x.active || x.came == 0 || x.claim && x.phase&stated == 0 {
+		return
+	}
+	if x.came = x.tripped(writes); x.came != 0 {
+		x.came = 1
+	}
+}
+
+// tripped is what has come that the other side had seen.
+func (x *session) tripped(writes []write) (came set) {
+	for w := range writes {
+		if x.came.has(uint8(w)) && x.know.Seen.Covers(writes[w].dot) {
+			came |= 1 << w
+		}
+	}
+	return came
 }
 
 // decode is the inverse of encode. It reuses what s has, and returns how long the

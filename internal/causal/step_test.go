@@ -52,12 +52,16 @@ func (a action) String() string {
 		return fmt.Sprintf("%s starts to tell %s what it holds", name(a.a), name(a.b))
 	case "list":
 		return fmt.Sprintf("it lists k%d", a.a)
+	case "half":
+		return fmt.Sprintf("the list of k%d arrives, the session breaks off before the entry comes", a.a)
 	case "hear":
 		return fmt.Sprintf("the list of k%d arrives", a.a)
 	case "tell":
 		return fmt.Sprintf("%s tells %s all that it holds", name(a.a), name(a.b))
-	case "claim":
-		return fmt.Sprintf("%s claims to %s to hold the same", name(a.a), name(a.b))
+	case "state":
+		return fmt.Sprintf("%s states to %s what it holds and has seen", name(a.a), name(a.b))
+	case "look":
+		return fmt.Sprintf("%s notes what it holds, for %s", name(a.a), name(a.b))
 	}
 	return a.what
 }
@@ -138,7 +142,16 @@ func (s *state) issue(i, key, kind uint8, ahead uint64, past set) {
 	n.know.Own(w.dot)
 	n.last = n.clock
 	s.writes = append(s.writes, w)
-	n.held[key] = uint8(len(s.writes))
+	s.store(i, key, uint8(len(s.writes)))
+}
+
+// store makes a write what node i holds, for another reason than the session in
+// progress, which notes it if it is live.
+func (s *state) store(i, key, held uint8) {
+	s.nodes[i].held[key] = held
+	if x := &s.session; x.active && x.to == i && held != 0 && !s.isDead(held) && (!x.claim || x.phase&looked != 0) {
+		x.came |= 1 << (held - 1)
+	}
 }
 
 // pushes are the arrivals of pushes of one write, and its end if it has one.
@@ -171,7 +184,7 @@ func (s *state) push(w, i uint8) (taken bool) {
 	case Held:
 		return false
 	case Replaces:
-		n.held[wr.key] = w + 1
+		s.store(i, wr.key, w+1)
 	}
 	n.clock = max(n.clock, wr.dot.Time)
 	wr.onWay &^= 1 << i
@@ -188,7 +201,7 @@ func (s *state) pushUnseen(w, i uint8) {
 		n.know.Seen.Take(wr.dot, wr.prev)
 	}
 	if held := n.held[wr.key]; held != w+1 && n.know.Merge(wr.dot, s.dot(held)) {
-		n.held[wr.key] = w + 1
+		s.store(i, wr.key, w+1)
 	}
 }
 
@@ -421,6 +434,7 @@ func (s *state) talks(i, j uint8, yield func(action, *state)) {
 		return
 	}
 	n := s.clone()
+	n.left.sessions--
 	n.begin(i, j)
 	yield(action{"start", i, j, 0, 0}, n)
 
@@ -429,9 +443,15 @@ func (s *state) talks(i, j uint8, yield func(action, *state)) {
 		return // it would teach nothing
 	}
 	n = s.clone()
-	n.begin(i, j)
-	n.session.claim, n.session.held = true, n.nodes[i].held
-	yield(action{"claim", i, j, 0, 0}, n)
+	n.left.sessions--
+	n.session = session{active: true, claim: true, from: i, to: j}
+	n.state()
+	yield(action{"state", i, j, 0, 0}, n)
+	n = s.clone()
+	n.left.sessions--
+	n.session = session{active: true, claim: true, from: i, to: j}
+	n.look()
+	yield(action{"look", j, i, 0, 0}, n)
 }
 
 func (s *state) probe(i, j uint8) {
@@ -441,8 +461,20 @@ func (s *state) probe(i, j uint8) {
 }
 
 func (s *state) begin(i, j uint8) {
-	from := &s.nodes[i]
-	s.session = session{active: true, from: i, to: j, know: from.know.Clone()}
+	s.session = session{active: true, from: i, to: j, know: s.nodes[i].know.Clone()}
+}
+
+// state is what from says in a claim, look what to notes for it.
+func (s *state) state() {
+	x := &s.session
+	x.phase |= stated
+	x.know, x.held = s.nodes[x.from].know.Clone(), s.nodes[x.from].held
+}
+
+func (s *state) look() {
+	x := &s.session
+	x.phase |= looked
+	x.looked = s.nodes[x.to].held
 }
 
 // listing are the steps of the session in progress.
@@ -452,15 +484,17 @@ func (s *state) listing(yield func(action, *state)) {
 	case !x.active:
 		return
 	case x.claim:
-		if s.sameLive(s.nodes[x.to].held, x.held) || broken(acceptUnequal) {
-			n := s.clone()
-			n.hearClaim()
-			yield(action{what: "the claim arrives, and is true"}, n)
-		}
+		s.claiming(yield)
 	case x.list != 0:
 		n := s.clone()
 		n.hear(x.list - 1)
 		yield(action{"hear", x.list - 1, 0, 0, 0}, n)
+		if broken(dropsBeforeItCame) {
+			n := s.clone()
+			n.drop(x.to, x.list-1, &x.know.Seen, x.held[0])
+			n.session = session{}
+			yield(action{"half", x.list - 1, 0, 0, 0}, n)
+		}
 	default:
 		for key := range s.left.keys {
 			if x.heard&(1<<key) == 0 {
@@ -514,32 +548,102 @@ func (s *state) hear(key uint8) {
 	}
 }
 
-// settle is what node i makes of the list of a key.
-func (s *state) settle(i, key uint8, theirs *Seen, listed uint8) {
+// drop is what of node i goes by the list of a key. It reports whether what is
+// listed is to come.
+func (s *state) drop(i, key uint8, theirs *Seen, listed uint8) (want bool) {
 	n := &s.nodes[i]
 	l := n.know.Listed(theirs, s.dot(listed), s.dot(n.held[key]))
 	if l.Drop {
 		n.held[key] = 0
 	}
-	if l.Want && n.know.Merge(s.dot(listed), s.dot(n.held[key])) {
-		n.held[key] = listed
-	}
-	n.clock = max(n.clock, s.dot(listed).Time)
+	return l.Want
 }
 
-func (s *state) hearClaim() {
+// settle is what node i makes of the list of a key.
+func (s *state) settle(i, key uint8, theirs *Seen, listed uint8) (stored bool) {
+	want := s.drop(i, key, theirs, listed)
+	n := &s.nodes[i]
+	if want && n.know.Merge(s.dot(listed), s.dot(n.held[key])) {
+		n.held[key], stored = listed, true
+	}
+	n.clock = max(n.clock, s.dot(listed).Time)
+	return stored
+}
+
+// claiming are the steps of a claim: both sides note what they hold, in any order.
+// If the live entries were the same, the dead ones go over, and then what from
+// knew.
+func (s *state) claiming(yield func(action, *state)) {
 	x := &s.session
+	switch {
+	case x.phase&stated == 0:
+		n := s.clone()
+		if n.state(); n.same() {
+			yield(action{"state", x.from, x.to, 0, 0}, n)
+		}
+	case x.phase&looked == 0:
+		n := s.clone()
+		if n.look(); n.same() {
+			yield(action{"look", x.to, x.from, 0, 0}, n)
+		}
+	case x.phase&sent == 0:
+		n := s.clone()
+		n.sendDead()
+		yield(action{what: "it sends what is dead"}, n)
+	case x.phase&merged == 0:
+		n := s.clone()
+		n.mergeDead()
+		yield(action{what: "what is dead arrives"}, n)
+	default:
+		n := s.clone()
+		n.accept()
+		n.session = session{}
+		yield(action{what: "what it has seen is taken in, if nothing has come since that is among it"}, n)
+	}
+}
+
+func (s *state) same() bool {
+	x := &s.session
+	return s.sameLive(x.held, x.looked) || broken(acceptUnequal)
+}
+
+func (s *state) sendDead() {
+	x := &s.session
+	x.held, x.looked, x.phase = [2]uint8{}, [2]uint8{}, x.phase|sent
 	for key := range s.left.keys {
-		if s.isDead(x.held[key]) && !broken(acceptWithoutDead) {
-			s.settle(x.to, key, &Seen{}, x.held[key])
+		if h := s.nodes[x.from].held[key]; s.isDead(h) && !s.nodes[x.to].know.Seen.Covers(s.dot(h)) && !broken(acceptWithoutDead) {
+			x.held[key] = h
 		}
 	}
-	s.accept()
-	s.session = session{}
+	if x.held == [2]uint8{} {
+		x.phase |= merged
+	}
+}
+
+// mergeDead is the arrival of dead entries. One that to holds and from had seen goes
+// first.
+func (s *state) mergeDead() {
+	x := &s.session
+	n := &s.nodes[x.to]
+	for key := range s.left.keys {
+		h := x.held[key]
+		if h == 0 || n.know.Seen.Covers(s.dot(h)) || n.held[key] == h {
+			continue
+		}
+		theirs := &x.know.Seen
+		if !s.isDead(n.held[key]) {
+			theirs = &Seen{}
+		}
+		s.settle(x.to, key, theirs, h)
+	}
+	x.held, x.phase = [2]uint8{}, x.phase|merged
 }
 
 func (s *state) accept() {
 	x := &s.session
+	if x.tripped(s.writes) != 0 && !broken(acceptWithoutWatch) {
+		return
+	}
 	n := &s.nodes[x.to]
 	n.know.Accept(&x.know)
 	for _, d := range x.know.Seen.Base {
@@ -552,7 +656,9 @@ func (s *state) accept() {
 func (s *state) tell(i, j uint8) {
 	from, to := &s.nodes[i], &s.nodes[j]
 	for key := range s.left.keys {
-		s.settle(j, key, &from.know.Seen, from.held[key])
+		if s.settle(j, key, &from.know.Seen, from.held[key]) {
+			s.store(j, key, to.held[key])
+		}
 	}
 	to.know.Accept(&from.know)
 	to.clock = max(to.clock, from.clock)
