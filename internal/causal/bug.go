@@ -24,6 +24,12 @@ const (
 	mergedIsSeen       // 8: an entry that a round brought is noted as seen by itself
 	listHidesYounger   // 9: a list leaves out what is younger than the round
 
+	retiresWithoutOne
+	retiresDuringRound
+	takesFromTheGone
+	forgetsTooEarly
+	unknownIsSeen
+
 	pushOverUnseen
 	unseenIsSeen
 	loserNotHidden

@@ -37,6 +37,12 @@ var plants = []struct {
 	{acceptsBrokenRound, "accepts-broken-round", "keys=2,puts=1,sessions=1"},
 	{mergedIsSeen, "merged-is-seen", "puts=1,deletes=1,sessions=1,giveups=1"},
 	{listHidesYounger, "list-hides-younger", "puts=2,sessions=1,crashes=1"},
+	// Retirement.
+	{retiresWithoutOne, "retires-without-one", "puts=1,deletes=1,crashes=1,giveups=1,retires=1"},
+	{retiresDuringRound, "retires-during-round", "puts=1,deletes=1,crashes=1,sessions=1,retires=1"},
+	{takesFromTheGone, "takes-from-the-gone", "puts=1,deletes=1,crashes=1,retires=1"},
+	{forgetsTooEarly, "forgets-too-early", "puts=1,deletes=1,crashes=1,retires=1"},
+	{unknownIsSeen, "unknown-is-seen", "puts=2"},
 	// Slips.
 	{pushOverUnseen, "push-over-unseen", "puts=1,deletes=1"},
 	{unseenIsSeen, "unseen-is-seen", "puts=1,deletes=1,unseen=1"},

@@ -40,9 +40,10 @@ type node struct {
 	ready    bool
 
 	// No rule reads these. purged are the tombstones that went somewhere while this
-	// node counted and had not seen them; forgot, what it had seen of the instances
-	// that it has forgotten.
+	// node counted and had not seen them; retired, the instances that it has retired,
+	// or forgotten since, and forgot what it had seen of them.
 	purged, forgot set
+	retired        uint8
 }
 
 // session is one side's way to what the other knows, in progress: it lists key
@@ -79,8 +80,10 @@ type state struct {
 	next    uint64 // the next instance
 	dead    uint8  // instances that crashed and still count, as a set
 	left    budget
-	ended   set  // dead entries that went where they were held, but not seen
-	gaveUp  bool // somebody was given up, so concurrent puts may survive a delete
+	clear   uint8 // instances that may be retired: nobody held any of their writes
+	forgot  set   // what somebody had seen of those
+	ended   set   // dead entries that went where they were held, but not seen
+	gaveUp  bool  // somebody was given up, so concurrent puts may survive a delete
 	scratch *state
 }
 
@@ -116,8 +119,9 @@ func (s *state) clone() *state {
 		to, from := &nodes[i].know, &s.nodes[i].know
 		c.nodes[i].know = Knowledge{
 			Seen: Seen{
-				Base:  append(to.Seen.Base[:0], from.Seen.Base...),
-				Ahead: append(to.Seen.Ahead[:0], from.Seen.Ahead...),
+				Base:    append(to.Seen.Base[:0], from.Seen.Base...),
+				Ahead:   append(to.Seen.Ahead[:0], from.Seen.Ahead...),
+				Retired: append(to.Seen.Retired[:0], from.Seen.Retired...),
 			},
 			Hidden: append(to.Hidden[:0], from.Hidden...),
 		}
@@ -143,8 +147,8 @@ func (s *state) live(held uint8) uint8 {
 
 // saw reports whether node i has seen a write, whether or not it still knows.
 func (s *state) saw(i, w uint8) bool {
-	n := &s.nodes[i]
-	return n.forgot.has(w) || n.know.Seen.Covers(s.writes[w].dot)
+	n, d := &s.nodes[i], s.writes[w].dot
+	return n.forgot.has(w) || !n.know.Seen.retired(d.Instance) && n.know.Seen.Covers(d)
 }
 
 // seenBy are the writes of one key that node i has seen.
@@ -229,6 +233,12 @@ func (c *coder) knowledge(k *Knowledge) {
 		c.dot(&k.Seen.Ahead[i].Dot)
 		c.time(&k.Seen.Ahead[i].Prev)
 	}
+	if n := c.length(len(k.Seen.Retired)); c.reading {
+		k.Seen.Retired = slices.Grow(k.Seen.Retired[:0], n)[:n]
+	}
+	for i := range k.Seen.Retired {
+		c.time(&k.Seen.Retired[i])
+	}
 }
 
 // core is what check reads.
@@ -244,6 +254,7 @@ func (c *coder) core(s *state) {
 		c.flags(&n.ready)
 		c.set(&n.purged)
 		c.set(&n.forgot)
+		c.u8(&n.retired)
 	}
 	if n := c.length(len(s.writes)); c.reading {
 		s.writes = slices.Grow(s.writes[:0], n)[:n]
@@ -259,6 +270,8 @@ func (c *coder) core(s *state) {
 		c.set(&w.past)
 	}
 	c.set(&s.ended)
+	c.u8(&s.clear)
+	c.set(&s.forgot)
 	c.flags(&s.gaveUp)
 }
 

@@ -46,8 +46,12 @@ func (a action) String() string {
 		return out
 	case "crash":
 		return fmt.Sprintf("%s crashes and restarts empty", name(a.a))
+	case "clear":
+		return fmt.Sprintf("nobody holds anything of instance %d, which is gone", a.a)
 	case "retire":
-		return fmt.Sprintf("%s forgets instance %d", name(a.a), a.b)
+		return fmt.Sprintf("%s retires instance %d", name(a.a), a.b)
+	case "forget":
+		return fmt.Sprintf("%s forgets that instance %d is retired", name(a.a), a.b)
 	case "start":
 		return fmt.Sprintf("%s starts to tell %s what it holds", name(a.a), name(a.b))
 	case "list":
@@ -82,6 +86,7 @@ func (s *state) successors(yield func(action, *state)) {
 		s.pushes(w, yield)
 	}
 	s.listing(yield)
+	s.clears(yield)
 }
 
 // writes1 are the writes of node i.
@@ -232,13 +237,20 @@ func (s *state) purges(i uint8, yield func(action, *state)) {
 			}
 		}
 	}
-	for o := uint64(1); o < s.next && s.left.retires > 0; o++ {
-		if s.retires(i, o) {
+	for o := uint64(1); o < s.next; o++ {
+		if !s.isClear(o) || s.busy(i) {
+			continue
+		}
+		k := &s.nodes[i].know
+		if k.Names(o) {
 			n := s.clone()
-			n.left.retires--
-			n.bury(o)
-			n.nodes[i].retire(n, o)
+			n.retire(i, o)
 			yield(action{"retire", i, uint8(o), 0, 0}, n)
+		}
+		if k.Seen.retired(o) && (!s.named(o) || broken(forgetsTooEarly)) {
+			n := s.clone()
+			n.nodes[i].know.Forget(o)
+			yield(action{"forget", i, uint8(o), 0, 0}, n)
 		}
 	}
 }
@@ -262,7 +274,7 @@ func (s *state) counted(i uint8, c counting) []uint64 {
 // report is what node i tells the others once clocks have come to upto and
 // everybody has probed everybody.
 func (s *state) report(i uint8, upto uint64, counted []uint64) Report {
-	if x := &s.session; x.active && (x.from == i || x.to == i) && !broken(reportsDuringRound) {
+	if s.busy(i) && !broken(reportsDuringRound) {
 		return Report{} // as of before it: a purge that this would allow came before it, too
 	}
 	n := &s.nodes[i]
@@ -324,45 +336,75 @@ func (s *state) purge(i, key uint8, c counting) {
 	}
 }
 
-// retires reports whether node i may forget instance o.
-func (s *state) retires(i uint8, o uint64) bool {
-	at := s.nodes[i].know.Seen.Base.At(o)
-	busy := s.session.active && (s.session.from == i || s.session.to == i)
-	if at == 0 || busy && !broken(retiresTooEarly) {
-		return false
+// clears are the instants at which nobody holds anything of an instance that is
+// gone. The others have closed what it had sent by then.
+func (s *state) clears(yield func(action, *state)) {
+	for o := uint64(1); o < s.next && s.left.retires > 0; o++ {
+		if s.isClear(o) || !s.mayClear(o) {
+			continue
+		}
+		n := s.clone()
+		n.left.retires--
+		n.bury(o)
+		n.clear |= 1 << o
+		for w := range n.writes {
+			d := n.writes[w].dot
+			for i := range n.nodes {
+				if d.Instance == o && n.nodes[i].know.Seen.Covers(d) {
+					n.forgot |= 1 << w
+				}
+			}
+		}
+		yield(action{"clear", uint8(o), 0, 0, 0}, n)
 	}
-	for j := range s.nodes {
-		n := &s.nodes[j]
+}
+
+func (s *state) isClear(o uint64) bool { return s.clear&(1<<o) != 0 }
+
+func (s *state) mayClear(o uint64) bool {
+	of := func(held uint8) bool { return s.dot(held).Instance == o }
+	holders := 0
+	for i := range s.nodes {
+		n := &s.nodes[i]
 		if n.instance == o {
 			return false
 		}
-		if broken(retiresTooEarly) {
-			continue
-		}
-		if n.know.Seen.Base.At(o) != at {
-			return false
-		}
-		for _, a := range n.know.Seen.Ahead {
-			if a.Instance == o {
-				return false
-			}
-		}
-		for _, h := range n.held {
-			if s.dot(h).Instance == o {
-				return false
-			}
+		if of(n.held[0]) || of(n.held[1]) {
+			holders++
 		}
 	}
-	return true
+	x := &s.session
+	onWay := x.active && (x.list != 0 || x.claim && x.phase&sent != 0) && (of(x.held[0]) || of(x.held[1]))
+	switch {
+	case broken(retiresTooEarly):
+		return true
+	case broken(retiresWithoutOne):
+		return holders <= 1 && !onWay
+	case broken(retiresDuringRound):
+		return holders == 0
+	}
+	return holders == 0 && !onWay
 }
 
-func (n *node) retire(s *state, o uint64) {
+// busy reports whether node i takes part in the session in progress.
+func (s *state) busy(i uint8) bool {
+	return s.session.active && (s.session.from == i || s.session.to == i)
+}
+
+// named reports whether anybody names an instance.
+func (s *state) named(o uint64) bool {
+	return slices.ContainsFunc(s.nodes[:], func(n node) bool { return n.know.Names(o) })
+}
+
+func (s *state) retire(i uint8, o uint64) {
+	n := &s.nodes[i]
 	for w := range s.writes {
 		if d := s.writes[w].dot; d.Instance == o && n.know.Seen.Covers(d) {
 			n.forgot |= 1 << w
 		}
 	}
 	n.know.Retire(o)
+	n.retired |= 1 << o
 }
 
 // lives are crashes.
@@ -396,6 +438,9 @@ func (s *state) crash(i uint8) {
 // have been gone for long, and with them what it had sent.
 func (s *state) bury(o uint64) {
 	s.dead &^= 1 << o
+	if broken(takesFromTheGone) {
+		return
+	}
 	for w := range s.writes {
 		if s.writes[w].dot.Instance == o {
 			s.writes[w].onWay = 0
@@ -461,14 +506,21 @@ func (s *state) probe(i, j uint8) {
 }
 
 func (s *state) begin(i, j uint8) {
-	s.session = session{active: true, from: i, to: j, know: s.nodes[i].know.Clone()}
+	s.session = session{active: true, from: i, to: j, know: s.statement(i)}
+}
+
+// statement is what node i says that it knows: what is retired is its own affair.
+func (s *state) statement(i uint8) Knowledge {
+	k := s.nodes[i].know.Clone()
+	k.Seen.Retired = nil
+	return k
 }
 
 // state is what from says in a claim, look what to notes for it.
 func (s *state) state() {
 	x := &s.session
 	x.phase |= stated
-	x.know, x.held = s.nodes[x.from].know.Clone(), s.nodes[x.from].held
+	x.know, x.held = s.statement(x.from), s.nodes[x.from].held
 }
 
 func (s *state) look() {
@@ -541,7 +593,7 @@ func (s *state) hear(key uint8) {
 	x.heard |= 1 << key
 	if x.heard == 1<<s.left.keys-1 {
 		if broken(vectorOfTheEnd) {
-			x.know = s.nodes[x.from].know.Clone()
+			x.know = s.statement(x.from)
 		}
 		s.accept()
 		s.session = session{}
@@ -655,12 +707,14 @@ func (s *state) accept() {
 // tell is a whole session at one instant.
 func (s *state) tell(i, j uint8) {
 	from, to := &s.nodes[i], &s.nodes[j]
+	know := from.know
+	know.Seen.Retired = nil
 	for key := range s.left.keys {
-		if s.settle(j, key, &from.know.Seen, from.held[key]) {
+		if s.settle(j, key, &know.Seen, from.held[key]) {
 			s.store(j, key, to.held[key])
 		}
 	}
-	to.know.Accept(&from.know)
+	to.know.Accept(&know)
 	to.clock = max(to.clock, from.clock)
 	to.ready = true
 }
