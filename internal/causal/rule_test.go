@@ -26,7 +26,8 @@ var ordinary = []string{
 	"keys=2,puts=2,deletes=1",
 	"keys=2,puts=2,sessions=1",
 	"keys=2,puts=1,deletes=1,crashes=1",
-	"puts=1,deletes=1,crashes=1,retires=2",
+	"puts=1,deletes=1,crashes=2,retires=2",
+	"puts=1,deletes=1,crashes=1,giveups=1,retires=1",
 	"puts=1,deletes=1,skips=1,probes=1",
 }
 
