@@ -31,6 +31,7 @@ const (
 	unknownIsSeen
 
 	pushOverUnseen
+	retiresUnlike
 	unseenIsSeen
 	loserNotHidden
 	mergeLoserNotHidden

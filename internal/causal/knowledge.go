@@ -186,8 +186,8 @@ func (k *Knowledge) Purgeable(write Dot, issuerCounts bool, own Report, others [
 }
 
 // Retire drops what is known of an instance whose process is gone for good, once
-// there was an instant at which no member that may return held any of its writes,
-// and no push or round was bringing one: docs/deletes.md, Retirement of instances.
+// there was an instant at which all members that may return had seen the same of
+// it, none held any of its writes, and no push or round was bringing one: docs/deletes.md, Retirement of instances.
 // Until Forget all its writes count as seen, and statements that still name it do
 // not bring it back. Not while this node takes part in a round.
 func (k *Knowledge) Retire(instance uint64) {

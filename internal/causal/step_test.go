@@ -238,7 +238,7 @@ func (s *state) purges(i uint8, yield func(action, *state)) {
 		}
 	}
 	for o := uint64(1); o < s.next; o++ {
-		if !s.isClear(o) || s.busy(i) {
+		if !s.isClear(o) || s.busy(i) && !broken(retiresDuringRound) {
 			continue
 		}
 		k := &s.nodes[i].know
@@ -347,11 +347,19 @@ func (s *state) clears(yield func(action, *state)) {
 		n.left.retires--
 		n.bury(o)
 		n.clear |= 1 << o
+		var held set
+		for i := range n.nodes {
+			for _, h := range n.nodes[i].held {
+				if h != 0 {
+					held |= 1 << (h - 1)
+				}
+			}
+		}
 		for w := range n.writes {
 			d := n.writes[w].dot
 			for i := range n.nodes {
 				if d.Instance == o && n.nodes[i].know.Seen.Covers(d) {
-					n.forgot |= 1 << w
+					n.forgot |= (1<<w | n.writes[w].past) &^ held
 				}
 			}
 		}
@@ -373,6 +381,9 @@ func (s *state) mayClear(o uint64) bool {
 			holders++
 		}
 	}
+	if !s.seenAlike(o) && !broken(retiresTooEarly) && !broken(retiresUnlike) && !broken(retiresWithoutOne) {
+		return false
+	}
 	x := &s.session
 	onWay := x.active && (x.list != 0 || x.claim && x.phase&sent != 0) && (of(x.held[0]) || of(x.held[1]))
 	switch {
@@ -380,10 +391,20 @@ func (s *state) mayClear(o uint64) bool {
 		return true
 	case broken(retiresWithoutOne):
 		return holders <= 1 && !onWay
-	case broken(retiresDuringRound):
-		return holders == 0
 	}
 	return holders == 0 && !onWay
+}
+
+// seenAlike reports whether all have seen the same of an instance.
+func (s *state) seenAlike(o uint64) bool {
+	for i := range s.nodes {
+		seen := &s.nodes[i].know.Seen
+		ahead := slices.ContainsFunc(seen.Ahead, func(a Ahead) bool { return a.Instance == o })
+		if ahead || seen.Base.At(o) != s.nodes[0].know.Seen.Base.At(o) {
+			return false
+		}
+	}
+	return true
 }
 
 // busy reports whether node i takes part in the session in progress.
