@@ -115,7 +115,7 @@ func (e *Engine) Seen(v Version) bool { return e.covers(v) }
 func (e *Engine) SeenAll(o *causal.Seen) bool {
 	e.know.mu.Lock()
 	defer e.know.mu.Unlock()
-	if !e.know.Seen.Base.CoversAll(o.Base) {
+	if !e.know.Seen.CoversAll(o.Base) {
 		return false
 	}
 	for _, a := range o.Ahead {

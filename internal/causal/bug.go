@@ -24,7 +24,15 @@ const (
 	mergedIsSeen       // 8: an entry that a round brought is noted as seen by itself
 	listHidesYounger   // 9: a list leaves out what is younger than the round
 
+	retiresWithoutOne
+	retiresDuringRound
+	takesFromTheGone
+	forgetsTooEarly
+	unknownIsSeen
+
 	pushOverUnseen
+	retiresUnlike
+	unseenIsSeen
 	loserNotHidden
 	mergeLoserNotHidden
 	purgedNotHidden
@@ -32,7 +40,9 @@ const (
 	purgesUnseenDeparted
 	reportsDuringRound
 	acceptUnequal
+	acceptWithoutWatch
 	acceptWithoutDead
+	dropsBeforeItCame
 	acceptWithoutHidden
 	aheadAsBase
 	probeWithoutLast

@@ -12,6 +12,9 @@ func (s *state) check(lemma bool) string {
 	if wrong := s.checkServed(); wrong != "" {
 		return wrong
 	}
+	if wrong := s.checkRetired(); wrong != "" {
+		return wrong
+	}
 	if wrong := s.checkEnd(); wrong != "" {
 		return wrong
 	}
@@ -22,14 +25,14 @@ func (s *state) check(lemma bool) string {
 }
 
 // checkClosed is lemma 1 of docs/deletes.md: who has seen a write has seen what it
-// had seen.
+// had seen, but for what nobody holds and nobody will.
 func (s *state) checkClosed() string {
 	for i := range uint8(slots) {
 		for w := range uint8(len(s.writes)) {
 			if !s.saw(i, w) {
 				continue
 			}
-			for m := s.writes[w].past; m != 0; m &= m - 1 {
+			for m := s.writes[w].past &^ s.forgot; m != 0; m &= m - 1 {
 				if e := uint8(bits.TrailingZeros16(uint16(m))); !s.saw(i, e) {
 					return fmt.Sprintf("%c has seen w%d, but not w%d, which it had seen", 'A'+i, w, e)
 				}
@@ -93,11 +96,14 @@ func (s *state) checkEnd() string {
 			}
 		}
 		live := e.live(e.nodes[0].held[key])
-		if wrong := e.checkWinner(key, seen, live); wrong != "" && e.checkWinner(key, seen|s.ended, live) != "" {
+		if wrong := e.checkWinner(key, seen, live); wrong != "" && e.checkWinner(key, seen|s.ended|s.forgot, live) != "" {
 			return fmt.Sprintf("in the end k%d: %s", key, wrong)
 		}
 	}
-	return e.checkPurged()
+	if wrong := e.checkPurged(); wrong != "" || s.clear == 0 {
+		return wrong
+	}
+	return e.checkGone()
 }
 
 func (s *state) roundsToRest() {
@@ -144,6 +150,43 @@ func (s *state) checkWinner(key uint8, seen set, live uint8) string {
 		return "" // the tombstone went before a write that it had not seen came back
 	}
 	return fmt.Sprintf("%s is live, and the greatest write that survived is %s", called(live), called(greatest))
+}
+
+// checkRetired: who has retired an instance does not name it again.
+func (s *state) checkRetired() string {
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		for o := uint64(1); o < s.next; o++ {
+			if n.retired&(1<<o) != 0 && n.know.Names(o) {
+				return fmt.Sprintf("%c names instance %d again, which it had retired", 'A'+i, o)
+			}
+		}
+	}
+	return ""
+}
+
+// checkGone: in the end all retire what may be retired, and forget it, and nobody hears of
+// it again.
+func (s *state) checkGone() string {
+	for o := uint64(1); o < 8; o++ {
+		for i := range uint8(slots) {
+			if s.isClear(o) {
+				s.retire(i, o)
+			}
+		}
+		for i := range s.nodes {
+			if !s.named(o) {
+				s.nodes[i].know.Forget(o)
+			}
+		}
+	}
+	s.roundsToRest()
+	for o := uint64(1); o < 8; o++ {
+		if s.isClear(o) && (s.named(o) || s.nodes[0].know.Seen.retired(o)) {
+			return fmt.Sprintf("in the end instance %d is not forgotten", o)
+		}
+	}
+	return ""
 }
 
 func (s *state) checkPurged() string {

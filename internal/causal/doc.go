@@ -13,7 +13,7 @@
 //	Merge      of an entry that a round brought and of the one held, which goes
 //	Accept     what a whole round teaches
 //	Purgeable  when a dead entry may go
-//	Retire     when an instance that has departed may be forgotten
+//	Retire     what an instance that is gone for good leaves behind, and Forget that it is gone
 //
 // A Knowledge must change together with the entries, under one lock, and is not
 // safe for concurrent use.
@@ -27,5 +27,5 @@
 //
 // The exhaustive test goes through every history of three nodes within a budget of
 // writes, crashes and the like. A build with the tag plantedbug can break the rule
-// in some thirty ways, each of which the same search must find.
+// in some forty ways, each of which the same search must find.
 package causal

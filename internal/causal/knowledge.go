@@ -1,5 +1,7 @@
 package causal
 
+import "slices"
+
 // Knowledge is what a node knows of writes beyond the entries that it holds. The
 // zero Knowledge is that of a process that has just started. It must change
 // together with the entries: after each method that returns what becomes of an
@@ -44,7 +46,7 @@ func (k *Knowledge) Judge(p *Push, held Dot) Verdict {
 	case k.Seen.Covers(p.Write):
 		return Ignored
 	case !k.Seen.Covers(p.Over) && !broken(pushOverUnseen),
-		!k.Seen.Base.CoversAll(p.Hidden) && !broken(pushOverHidden),
+		!k.Seen.CoversAll(p.Hidden) && !broken(pushOverHidden),
 		!k.Seen.HasRoom(p.Write, p.Prev):
 		return Held
 	}
@@ -117,7 +119,7 @@ func (k *Knowledge) Accept(theirs *Knowledge) bool {
 	}
 	k.Seen.Merge(&theirs.Seen)
 	if !broken(acceptWithoutHidden) {
-		k.Hidden.Merge(theirs.Hidden)
+		k.Seen.raise(&k.Hidden, theirs.Hidden)
 	}
 	return true
 }
@@ -129,7 +131,7 @@ func (k *Knowledge) Purged(write Dot) {
 
 // hide notes a write that is no longer held, unless the bug is planted.
 func (k *Knowledge) hide(write Dot, unless bug) {
-	if !broken(unless) && !broken(nothingHidden) {
+	if !broken(unless) && !broken(nothingHidden) && !k.Seen.retired(write.Instance) {
 		k.Hidden.Raise(write)
 	}
 }
@@ -183,13 +185,28 @@ func (k *Knowledge) Purgeable(write Dot, issuerCounts bool, own Report, others [
 	return true
 }
 
-// Retire forgets an instance that has departed, once no member can need what is
-// known of it: every instance that may return has reported the same time for it,
-// with nothing ahead, and holds none of its writes. Its pushes are to be refused
-// from then on.
+// Retire drops what is known of an instance whose process is gone for good, once
+// there was an instant at which all members that may return had seen the same of
+// it, none held any of its writes, and no push or round was bringing one: docs/deletes.md, Retirement of instances.
+// Until Forget all its writes count as seen, and statements that still name it do
+// not bring it back. Not while this node takes part in a round.
 func (k *Knowledge) Retire(instance uint64) {
-	k.Seen.Forget(instance)
+	k.Seen.retire(instance)
 	k.Hidden.Forget(instance)
+}
+
+// Forget drops the last word on a retired instance, once no member that may return
+// names it any more. Not while this node takes part in a round.
+func (k *Knowledge) Forget(instance uint64) {
+	if i, ok := slices.BinarySearch(k.Seen.Retired, instance); ok {
+		k.Seen.Retired = slices.Delete(k.Seen.Retired, i, i+1)
+	}
+}
+
+// Names reports whether anything is kept of an instance that is not retired.
+func (k *Knowledge) Names(instance uint64) bool {
+	return k.Seen.Base.At(instance) != 0 || k.Hidden.At(instance) != 0 ||
+		slices.ContainsFunc(k.Seen.Ahead, func(a Ahead) bool { return a.Instance == instance })
 }
 
 // Clone is a copy that shares nothing with k.

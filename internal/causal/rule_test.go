@@ -17,14 +17,17 @@ var ownBudget = flag.String("causal.budget", "", "search this alone, such as key
 // ones came to.
 var ordinary = []string{
 	"puts=2,deletes=1,crashes=1",
-	"puts=1,sessions=1,crashes=1",
-	"deletes=1,sessions=1,crashes=1",
+	"puts=1,sessions=2,crashes=1",
+	"deletes=1,sessions=2,crashes=1",
 	"puts=1,deletes=1,sessions=1,giveups=1",
+	"puts=2,deletes=1,unseen=2",
 	"puts=2,deletes=1,giveups=1",
 	"puts=1,ttls=1,deletes=1,giveups=1",
 	"keys=2,puts=2,deletes=1",
+	"keys=2,puts=2,sessions=1",
 	"keys=2,puts=1,deletes=1,crashes=1",
-	"puts=1,deletes=1,crashes=1,retires=2",
+	"puts=1,deletes=1,crashes=2,retires=2",
+	"puts=1,deletes=1,crashes=1,giveups=1,retires=1",
 	"puts=1,deletes=1,skips=1,probes=1",
 }
 
@@ -32,13 +35,13 @@ func parseBudget(s string) (budget, error) {
 	b := budget{keys: 1}
 	places := map[string]*uint8{
 		"keys": &b.keys, "puts": &b.puts, "ttls": &b.shortPuts, "deletes": &b.deletes, "crashes": &b.crashes, "giveups": &b.giveUps,
-		"skips": &b.skips, "retires": &b.retires, "probes": &b.probes, "sessions": &b.sessions,
+		"skips": &b.skips, "retires": &b.retires, "probes": &b.probes, "unseen": &b.unseen, "sessions": &b.sessions,
 	}
 	for part := range strings.SplitSeq(s, ",") {
 		name, count, _ := strings.Cut(part, "=")
 		place := places[name]
 		if place == nil {
-			return b, fmt.Errorf("budget %q: %q is none of keys, puts, ttls, deletes, crashes, giveups, skips, retires, probes, sessions", s, name)
+			return b, fmt.Errorf("budget %q: %q is none of keys, puts, ttls, deletes, crashes, giveups, skips, retires, probes, unseen, sessions", s, name)
 		}
 		if _, err := fmt.Sscanf(count, "%d", place); err != nil {
 			return b, fmt.Errorf("budget %q: %s: %w", s, name, err)

@@ -31,14 +31,40 @@ type Seen struct {
 	// Ahead are runs of writes above Base, sorted by instance, then by time. No
 	// two of them touch.
 	Ahead []Ahead
+	// Retired are instances of which no write is left anywhere, sorted. All their
+	// writes count as seen, and what others say of them is not taken in. It is not
+	// told to anybody.
+	Retired []uint64
 }
 
 // Covers reports whether a write has been seen. The zero Dot always has.
 func (s *Seen) Covers(d Dot) bool {
-	if s.Base.Covers(d) {
+	if s.Base.Covers(d) || s.retired(d.Instance) {
 		return true
 	}
+	if broken(unknownIsSeen) && len(s.Base) > 0 && s.Base.At(d.Instance) == 0 {
+		return d.Time <= slices.MinFunc(s.Base, Dot.Compare).Time
+	}
 	return s.runs(d)
+}
+
+// CoversAll reports whether all that v covers has been seen, as far as the vector
+// tells.
+func (s *Seen) CoversAll(v Vector) bool {
+	for _, d := range v {
+		if !s.Base.Covers(d) && !s.retired(d.Instance) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Seen) retired(instance uint64) bool {
+	if len(s.Retired) == 0 {
+		return false
+	}
+	_, ok := slices.BinarySearch(s.Retired, instance)
+	return ok
 }
 
 // runs reports whether a run covers a write.
@@ -96,6 +122,9 @@ func (s *Seen) join() {
 // last write so far was last. If that has been seen with all before it, so has
 // everything up to now.
 func (s *Seen) Reach(instance, last, now uint64) {
+	if s.retired(instance) {
+		return
+	}
 	if last <= s.Base.At(instance) || broken(probeWithoutLast) {
 		s.Base.Raise(Dot{now, instance})
 		s.settle()
@@ -104,18 +133,31 @@ func (s *Seen) Reach(instance, last, now uint64) {
 
 // Merge takes in all that o has seen.
 func (s *Seen) Merge(o *Seen) {
-	s.Base.Merge(o.Base)
+	s.raise(&s.Base, o.Base)
 	if broken(aheadAsBase) {
 		for _, a := range o.Ahead {
 			s.Base.Raise(a.Dot)
 		}
 	}
 	if len(o.Ahead) > 0 {
-		s.Ahead = append(s.Ahead, o.Ahead...)
+		for _, a := range o.Ahead {
+			if !s.retired(a.Instance) {
+				s.Ahead = append(s.Ahead, a)
+			}
+		}
 		slices.SortFunc(s.Ahead, compareAhead)
 		s.join()
 	}
 	s.settle()
+}
+
+// raise makes one of a node's vectors cover another's, but for retired instances.
+func (s *Seen) raise(v *Vector, with Vector) {
+	for _, d := range with {
+		if !s.retired(d.Instance) {
+			v.Raise(d)
+		}
+	}
 }
 
 // joint is how many single writes would be ahead after Merge.
@@ -148,7 +190,15 @@ func (s *Seen) Forget(instance uint64) {
 	s.Ahead = slices.DeleteFunc(s.Ahead, func(a Ahead) bool { return a.Instance == instance })
 }
 
+// retire makes one word of all that was seen of an instance.
+func (s *Seen) retire(instance uint64) {
+	s.Forget(instance)
+	if i, ok := slices.BinarySearch(s.Retired, instance); !ok {
+		s.Retired = slices.Insert(s.Retired, i, instance)
+	}
+}
+
 // Clone is a copy that shares nothing with s.
 func (s *Seen) Clone() Seen {
-	return Seen{s.Base.Clone(), slices.Clone(s.Ahead)}
+	return Seen{s.Base.Clone(), slices.Clone(s.Ahead), slices.Clone(s.Retired)}
 }

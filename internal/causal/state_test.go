@@ -40,22 +40,37 @@ type node struct {
 	ready    bool
 
 	// No rule reads these. purged are the tombstones that went somewhere while this
-	// node counted and had not seen them; forgot, what it had seen of the instances
-	// that it has forgotten.
+	// node counted and had not seen them; retired, the instances that it has retired,
+	// or forgotten since, and forgot what it had seen of them.
 	purged, forgot set
+	retired        uint8
 }
 
 // session is one side's way to what the other knows, in progress: it lists key
-// by key what it holds, or claims all of it at once.
+// by key what it holds, or states that and what it knows in one, as a hello and
+// a bye do, and then sends what it holds that is dead.
 type session struct {
 	active   bool
 	claim    bool
+	phase    phase // of a claim
 	from, to uint8
-	know     Knowledge // of from, at the start; Hidden is that of the last list
+	know     Knowledge // of from, at the start or as it states; Hidden is that of the last list
 	heard    uint8     // the keys that to has heard of
 	list     uint8     // the key on its way, plus one
 	held     [2]uint8  // what from held, of the key on its way, or of all if a claim
+	looked   [2]uint8  // what to held as it looked, if a claim
+	came     set       // live writes that others have brought to since the start, or since it looked
 }
+
+// phase is how far a claim is.
+type phase uint8
+
+const (
+	stated phase = 1 << iota // from has said what it holds and knows
+	looked                   // to has noted what it holds, and watches from then on
+	sent                     // the dead entries are on their way
+	merged                   // they have come
+)
 
 // state is a cluster, all messages on their way, and what may still happen.
 type state struct {
@@ -65,8 +80,10 @@ type state struct {
 	next    uint64 // the next instance
 	dead    uint8  // instances that crashed and still count, as a set
 	left    budget
-	ended   set  // dead entries that went where they were held, but not seen
-	gaveUp  bool // somebody was given up, so concurrent puts may survive a delete
+	clear   uint8 // instances that may be retired: nobody held any of their writes
+	forgot  set   // what somebody had seen of those
+	ended   set   // dead entries that went where they were held, but not seen
+	gaveUp  bool  // somebody was given up, so concurrent puts may survive a delete
 	scratch *state
 }
 
@@ -76,7 +93,8 @@ type budget struct {
 	puts, shortPuts, deletes         uint8
 	crashes, giveUps, skips, retires uint8
 	probes                           uint8 // apart from those before a purge
-	sessions                         uint8 // above zero: one at a time may take its time
+	unseen                           uint8 // pushes that are merged without having been seen
+	sessions                         uint8 // those that take their time, one at once
 }
 
 func start(b budget) *state {
@@ -101,8 +119,9 @@ func (s *state) clone() *state {
 		to, from := &nodes[i].know, &s.nodes[i].know
 		c.nodes[i].know = Knowledge{
 			Seen: Seen{
-				Base:  append(to.Seen.Base[:0], from.Seen.Base...),
-				Ahead: append(to.Seen.Ahead[:0], from.Seen.Ahead...),
+				Base:    append(to.Seen.Base[:0], from.Seen.Base...),
+				Ahead:   append(to.Seen.Ahead[:0], from.Seen.Ahead...),
+				Retired: append(to.Seen.Retired[:0], from.Seen.Retired...),
 			},
 			Hidden: append(to.Hidden[:0], from.Hidden...),
 		}
@@ -128,8 +147,8 @@ func (s *state) live(held uint8) uint8 {
 
 // saw reports whether node i has seen a write, whether or not it still knows.
 func (s *state) saw(i, w uint8) bool {
-	n := &s.nodes[i]
-	return n.forgot.has(w) || n.know.Seen.Covers(s.writes[w].dot)
+	n, d := &s.nodes[i], s.writes[w].dot
+	return n.forgot.has(w) || !n.know.Seen.retired(d.Instance) && n.know.Seen.Covers(d)
 }
 
 // seenBy are the writes of one key that node i has seen.
@@ -214,6 +233,12 @@ func (c *coder) knowledge(k *Knowledge) {
 		c.dot(&k.Seen.Ahead[i].Dot)
 		c.time(&k.Seen.Ahead[i].Prev)
 	}
+	if n := c.length(len(k.Seen.Retired)); c.reading {
+		k.Seen.Retired = slices.Grow(k.Seen.Retired[:0], n)[:n]
+	}
+	for i := range k.Seen.Retired {
+		c.time(&k.Seen.Retired[i])
+	}
 }
 
 // core is what check reads.
@@ -229,6 +254,7 @@ func (c *coder) core(s *state) {
 		c.flags(&n.ready)
 		c.set(&n.purged)
 		c.set(&n.forgot)
+		c.u8(&n.retired)
 	}
 	if n := c.length(len(s.writes)); c.reading {
 		s.writes = slices.Grow(s.writes[:0], n)[:n]
@@ -244,6 +270,8 @@ func (c *coder) core(s *state) {
 		c.set(&w.past)
 	}
 	c.set(&s.ended)
+	c.u8(&s.clear)
+	c.set(&s.forgot)
 	c.flags(&s.gaveUp)
 }
 
@@ -255,7 +283,7 @@ func (c *coder) rest(s *state) {
 	c.time(&s.next)
 	c.u8(&s.dead)
 	b := &s.left
-	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.sessions} {
+	for _, x := range []*uint8{&b.keys, &b.puts, &b.shortPuts, &b.deletes, &b.crashes, &b.giveUps, &b.skips, &b.retires, &b.probes, &b.unseen, &b.sessions} {
 		c.u8(x)
 	}
 	x := &s.session
@@ -268,6 +296,10 @@ func (c *coder) rest(s *state) {
 		c.u8(&x.list)
 		c.u8(&x.held[0])
 		c.u8(&x.held[1])
+		c.u8((*uint8)(&x.phase))
+		c.u8(&x.looked[0])
+		c.u8(&x.looked[1])
+		c.set(&x.came)
 	}
 }
 
@@ -281,10 +313,32 @@ func (s *state) encode(dst []byte) []byte {
 			}
 		}
 	}
+	s.session.forgetNoise(s.writes)
 	c := coder{b: dst}
 	c.core(s)
 	c.rest(s)
 	return c.b
+}
+
+// forgetNoise makes one state of those that differ only in what came to a session
+// of which it makes no difference.
+func (x *session) forgetNoise(writes []write) {
+	if !x.active || x.came == 0 || x.claim && x.phase&stated == 0 {
+		return
+	}
+	if x.came = x.tripped(writes); x.came != 0 {
+		x.came = 1
+	}
+}
+
+// tripped is what has come that the other side had seen.
+func (x *session) tripped(writes []write) (came set) {
+	for w := range writes {
+		if x.came.has(uint8(w)) && x.know.Seen.Covers(writes[w].dot) {
+			came |= 1 << w
+		}
+	}
+	return came
 }
 
 // decode is the inverse of encode. It reuses what s has, and returns how long the

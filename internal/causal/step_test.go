@@ -25,6 +25,8 @@ func (a action) String() string {
 		return fmt.Sprintf("%s deletes k%d for a session that put w%d", name(a.a), a.b, a.c)
 	case "push":
 		return fmt.Sprintf("the push of w%d reaches %s", a.a, name(a.b))
+	case "unseen":
+		return fmt.Sprintf("the push of w%d reaches %s, which merges it unseen", a.a, name(a.b))
 	case "probe":
 		return fmt.Sprintf("%s probes %s", name(a.a), name(a.b))
 	case "expire":
@@ -44,18 +46,26 @@ func (a action) String() string {
 		return out
 	case "crash":
 		return fmt.Sprintf("%s crashes and restarts empty", name(a.a))
+	case "clear":
+		return fmt.Sprintf("nobody holds anything of instance %d, which is gone", a.a)
 	case "retire":
-		return fmt.Sprintf("%s forgets instance %d", name(a.a), a.b)
+		return fmt.Sprintf("%s retires instance %d", name(a.a), a.b)
+	case "forget":
+		return fmt.Sprintf("%s forgets that instance %d is retired", name(a.a), a.b)
 	case "start":
 		return fmt.Sprintf("%s starts to tell %s what it holds", name(a.a), name(a.b))
 	case "list":
 		return fmt.Sprintf("it lists k%d", a.a)
+	case "half":
+		return fmt.Sprintf("the list of k%d arrives, the session breaks off before the entry comes", a.a)
 	case "hear":
 		return fmt.Sprintf("the list of k%d arrives", a.a)
 	case "tell":
 		return fmt.Sprintf("%s tells %s all that it holds", name(a.a), name(a.b))
-	case "claim":
-		return fmt.Sprintf("%s claims to %s to hold the same", name(a.a), name(a.b))
+	case "state":
+		return fmt.Sprintf("%s states to %s what it holds and has seen", name(a.a), name(a.b))
+	case "look":
+		return fmt.Sprintf("%s notes what it holds, for %s", name(a.a), name(a.b))
 	}
 	return a.what
 }
@@ -76,6 +86,7 @@ func (s *state) successors(yield func(action, *state)) {
 		s.pushes(w, yield)
 	}
 	s.listing(yield)
+	s.clears(yield)
 }
 
 // writes1 are the writes of node i.
@@ -136,7 +147,16 @@ func (s *state) issue(i, key, kind uint8, ahead uint64, past set) {
 	n.know.Own(w.dot)
 	n.last = n.clock
 	s.writes = append(s.writes, w)
-	n.held[key] = uint8(len(s.writes))
+	s.store(i, key, uint8(len(s.writes)))
+}
+
+// store makes a write what node i holds, for another reason than the session in
+// progress, which notes it if it is live.
+func (s *state) store(i, key, held uint8) {
+	s.nodes[i].held[key] = held
+	if x := &s.session; x.active && x.to == i && held != 0 && !s.isDead(held) && (!x.claim || x.phase&looked != 0) {
+		x.came |= 1 << (held - 1)
+	}
 }
 
 // pushes are the arrivals of pushes of one write, and its end if it has one.
@@ -148,6 +168,11 @@ func (s *state) pushes(w uint8, yield func(action, *state)) {
 		n := s.clone()
 		if n.push(w, i) {
 			yield(action{"push", w, i, 0, 0}, n)
+		} else if s.left.unseen > 0 {
+			n = s.clone()
+			n.left.unseen--
+			n.pushUnseen(w, i)
+			yield(action{"unseen", w, i, 0, 0}, n)
 		}
 	}
 	if s.writes[w].kind == shortPut {
@@ -164,11 +189,25 @@ func (s *state) push(w, i uint8) (taken bool) {
 	case Held:
 		return false
 	case Replaces:
-		n.held[wr.key] = w + 1
+		s.store(i, wr.key, w+1)
 	}
 	n.clock = max(n.clock, wr.dot.Time)
 	wr.onWay &^= 1 << i
 	return true
+}
+
+// pushUnseen is what becomes of a push that a node would hold, once it has been held
+// for long enough: it is merged as an entry of a round, and teaches nothing.
+func (s *state) pushUnseen(w, i uint8) {
+	wr, n := &s.writes[w], &s.nodes[i]
+	wr.onWay &^= 1 << i
+	n.clock = max(n.clock, wr.dot.Time)
+	if broken(unseenIsSeen) {
+		n.know.Seen.Take(wr.dot, wr.prev)
+	}
+	if held := n.held[wr.key]; held != w+1 && n.know.Merge(wr.dot, s.dot(held)) {
+		s.store(i, wr.key, w+1)
+	}
 }
 
 // counting is whom a node does not count when it purges.
@@ -198,13 +237,20 @@ func (s *state) purges(i uint8, yield func(action, *state)) {
 			}
 		}
 	}
-	for o := uint64(1); o < s.next && s.left.retires > 0; o++ {
-		if s.retires(i, o) {
+	for o := uint64(1); o < s.next; o++ {
+		if !s.isClear(o) || s.busy(i) && !broken(retiresDuringRound) {
+			continue
+		}
+		k := &s.nodes[i].know
+		if k.Names(o) {
 			n := s.clone()
-			n.left.retires--
-			n.bury(o)
-			n.nodes[i].retire(n, o)
+			n.retire(i, o)
 			yield(action{"retire", i, uint8(o), 0, 0}, n)
+		}
+		if k.Seen.retired(o) && (!s.named(o) || broken(forgetsTooEarly)) {
+			n := s.clone()
+			n.nodes[i].know.Forget(o)
+			yield(action{"forget", i, uint8(o), 0, 0}, n)
 		}
 	}
 }
@@ -228,7 +274,7 @@ func (s *state) counted(i uint8, c counting) []uint64 {
 // report is what node i tells the others once clocks have come to upto and
 // everybody has probed everybody.
 func (s *state) report(i uint8, upto uint64, counted []uint64) Report {
-	if x := &s.session; x.active && (x.from == i || x.to == i) && !broken(reportsDuringRound) {
+	if s.busy(i) && !broken(reportsDuringRound) {
 		return Report{} // as of before it: a purge that this would allow came before it, too
 	}
 	n := &s.nodes[i]
@@ -290,45 +336,96 @@ func (s *state) purge(i, key uint8, c counting) {
 	}
 }
 
-// retires reports whether node i may forget instance o.
-func (s *state) retires(i uint8, o uint64) bool {
-	at := s.nodes[i].know.Seen.Base.At(o)
-	busy := s.session.active && (s.session.from == i || s.session.to == i)
-	if at == 0 || busy && !broken(retiresTooEarly) {
-		return false
+// clears are the instants at which nobody holds anything of an instance that is
+// gone. The others have closed what it had sent by then.
+func (s *state) clears(yield func(action, *state)) {
+	for o := uint64(1); o < s.next && s.left.retires > 0; o++ {
+		if s.isClear(o) || !s.mayClear(o) {
+			continue
+		}
+		n := s.clone()
+		n.left.retires--
+		n.bury(o)
+		n.clear |= 1 << o
+		var held set
+		for i := range n.nodes {
+			for _, h := range n.nodes[i].held {
+				if h != 0 {
+					held |= 1 << (h - 1)
+				}
+			}
+		}
+		for w := range n.writes {
+			d := n.writes[w].dot
+			for i := range n.nodes {
+				if d.Instance == o && n.nodes[i].know.Seen.Covers(d) {
+					n.forgot |= (1<<w | n.writes[w].past) &^ held
+				}
+			}
+		}
+		yield(action{"clear", uint8(o), 0, 0, 0}, n)
 	}
-	for j := range s.nodes {
-		n := &s.nodes[j]
+}
+
+func (s *state) isClear(o uint64) bool { return s.clear&(1<<o) != 0 }
+
+func (s *state) mayClear(o uint64) bool {
+	of := func(held uint8) bool { return s.dot(held).Instance == o }
+	holders := 0
+	for i := range s.nodes {
+		n := &s.nodes[i]
 		if n.instance == o {
 			return false
 		}
-		if broken(retiresTooEarly) {
-			continue
+		if of(n.held[0]) || of(n.held[1]) {
+			holders++
 		}
-		if n.know.Seen.Base.At(o) != at {
+	}
+	if !s.seenAlike(o) && !broken(retiresTooEarly) && !broken(retiresUnlike) && !broken(retiresWithoutOne) {
+		return false
+	}
+	x := &s.session
+	onWay := x.active && (x.list != 0 || x.claim && x.phase&sent != 0) && (of(x.held[0]) || of(x.held[1]))
+	switch {
+	case broken(retiresTooEarly):
+		return true
+	case broken(retiresWithoutOne):
+		return holders <= 1 && !onWay
+	}
+	return holders == 0 && !onWay
+}
+
+// seenAlike reports whether all have seen the same of an instance.
+func (s *state) seenAlike(o uint64) bool {
+	for i := range s.nodes {
+		seen := &s.nodes[i].know.Seen
+		ahead := slices.ContainsFunc(seen.Ahead, func(a Ahead) bool { return a.Instance == o })
+		if ahead || seen.Base.At(o) != s.nodes[0].know.Seen.Base.At(o) {
 			return false
-		}
-		for _, a := range n.know.Seen.Ahead {
-			if a.Instance == o {
-				return false
-			}
-		}
-		for _, h := range n.held {
-			if s.dot(h).Instance == o {
-				return false
-			}
 		}
 	}
 	return true
 }
 
-func (n *node) retire(s *state, o uint64) {
+// busy reports whether node i takes part in the session in progress.
+func (s *state) busy(i uint8) bool {
+	return s.session.active && (s.session.from == i || s.session.to == i)
+}
+
+// named reports whether anybody names an instance.
+func (s *state) named(o uint64) bool {
+	return slices.ContainsFunc(s.nodes[:], func(n node) bool { return n.know.Names(o) })
+}
+
+func (s *state) retire(i uint8, o uint64) {
+	n := &s.nodes[i]
 	for w := range s.writes {
 		if d := s.writes[w].dot; d.Instance == o && n.know.Seen.Covers(d) {
 			n.forgot |= 1 << w
 		}
 	}
 	n.know.Retire(o)
+	n.retired |= 1 << o
 }
 
 // lives are crashes.
@@ -362,6 +459,9 @@ func (s *state) crash(i uint8) {
 // have been gone for long, and with them what it had sent.
 func (s *state) bury(o uint64) {
 	s.dead &^= 1 << o
+	if broken(takesFromTheGone) {
+		return
+	}
 	for w := range s.writes {
 		if s.writes[w].dot.Instance == o {
 			s.writes[w].onWay = 0
@@ -400,6 +500,7 @@ func (s *state) talks(i, j uint8, yield func(action, *state)) {
 		return
 	}
 	n := s.clone()
+	n.left.sessions--
 	n.begin(i, j)
 	yield(action{"start", i, j, 0, 0}, n)
 
@@ -408,9 +509,15 @@ func (s *state) talks(i, j uint8, yield func(action, *state)) {
 		return // it would teach nothing
 	}
 	n = s.clone()
-	n.begin(i, j)
-	n.session.claim, n.session.held = true, n.nodes[i].held
-	yield(action{"claim", i, j, 0, 0}, n)
+	n.left.sessions--
+	n.session = session{active: true, claim: true, from: i, to: j}
+	n.state()
+	yield(action{"state", i, j, 0, 0}, n)
+	n = s.clone()
+	n.left.sessions--
+	n.session = session{active: true, claim: true, from: i, to: j}
+	n.look()
+	yield(action{"look", j, i, 0, 0}, n)
 }
 
 func (s *state) probe(i, j uint8) {
@@ -420,8 +527,27 @@ func (s *state) probe(i, j uint8) {
 }
 
 func (s *state) begin(i, j uint8) {
-	from := &s.nodes[i]
-	s.session = session{active: true, from: i, to: j, know: from.know.Clone()}
+	s.session = session{active: true, from: i, to: j, know: s.statement(i)}
+}
+
+// statement is what node i says that it knows: what is retired is its own affair.
+func (s *state) statement(i uint8) Knowledge {
+	k := s.nodes[i].know.Clone()
+	k.Seen.Retired = nil
+	return k
+}
+
+// state is what from says in a claim, look what to notes for it.
+func (s *state) state() {
+	x := &s.session
+	x.phase |= stated
+	x.know, x.held = s.statement(x.from), s.nodes[x.from].held
+}
+
+func (s *state) look() {
+	x := &s.session
+	x.phase |= looked
+	x.looked = s.nodes[x.to].held
 }
 
 // listing are the steps of the session in progress.
@@ -431,15 +557,17 @@ func (s *state) listing(yield func(action, *state)) {
 	case !x.active:
 		return
 	case x.claim:
-		if s.sameLive(s.nodes[x.to].held, x.held) || broken(acceptUnequal) {
-			n := s.clone()
-			n.hearClaim()
-			yield(action{what: "the claim arrives, and is true"}, n)
-		}
+		s.claiming(yield)
 	case x.list != 0:
 		n := s.clone()
 		n.hear(x.list - 1)
 		yield(action{"hear", x.list - 1, 0, 0, 0}, n)
+		if broken(dropsBeforeItCame) {
+			n := s.clone()
+			n.drop(x.to, x.list-1, &x.know.Seen, x.held[0])
+			n.session = session{}
+			yield(action{"half", x.list - 1, 0, 0, 0}, n)
+		}
 	default:
 		for key := range s.left.keys {
 			if x.heard&(1<<key) == 0 {
@@ -486,39 +614,109 @@ func (s *state) hear(key uint8) {
 	x.heard |= 1 << key
 	if x.heard == 1<<s.left.keys-1 {
 		if broken(vectorOfTheEnd) {
-			x.know = s.nodes[x.from].know.Clone()
+			x.know = s.statement(x.from)
 		}
 		s.accept()
 		s.session = session{}
 	}
 }
 
-// settle is what node i makes of the list of a key.
-func (s *state) settle(i, key uint8, theirs *Seen, listed uint8) {
+// drop is what of node i goes by the list of a key. It reports whether what is
+// listed is to come.
+func (s *state) drop(i, key uint8, theirs *Seen, listed uint8) (want bool) {
 	n := &s.nodes[i]
 	l := n.know.Listed(theirs, s.dot(listed), s.dot(n.held[key]))
 	if l.Drop {
 		n.held[key] = 0
 	}
-	if l.Want && n.know.Merge(s.dot(listed), s.dot(n.held[key])) {
-		n.held[key] = listed
-	}
-	n.clock = max(n.clock, s.dot(listed).Time)
+	return l.Want
 }
 
-func (s *state) hearClaim() {
+// settle is what node i makes of the list of a key.
+func (s *state) settle(i, key uint8, theirs *Seen, listed uint8) (stored bool) {
+	want := s.drop(i, key, theirs, listed)
+	n := &s.nodes[i]
+	if want && n.know.Merge(s.dot(listed), s.dot(n.held[key])) {
+		n.held[key], stored = listed, true
+	}
+	n.clock = max(n.clock, s.dot(listed).Time)
+	return stored
+}
+
+// claiming are the steps of a claim: both sides note what they hold, in any order.
+// If the live entries were the same, the dead ones go over, and then what from
+// knew.
+func (s *state) claiming(yield func(action, *state)) {
 	x := &s.session
+	switch {
+	case x.phase&stated == 0:
+		n := s.clone()
+		if n.state(); n.same() {
+			yield(action{"state", x.from, x.to, 0, 0}, n)
+		}
+	case x.phase&looked == 0:
+		n := s.clone()
+		if n.look(); n.same() {
+			yield(action{"look", x.to, x.from, 0, 0}, n)
+		}
+	case x.phase&sent == 0:
+		n := s.clone()
+		n.sendDead()
+		yield(action{what: "it sends what is dead"}, n)
+	case x.phase&merged == 0:
+		n := s.clone()
+		n.mergeDead()
+		yield(action{what: "what is dead arrives"}, n)
+	default:
+		n := s.clone()
+		n.accept()
+		n.session = session{}
+		yield(action{what: "what it has seen is taken in, if nothing has come since that is among it"}, n)
+	}
+}
+
+func (s *state) same() bool {
+	x := &s.session
+	return s.sameLive(x.held, x.looked) || broken(acceptUnequal)
+}
+
+func (s *state) sendDead() {
+	x := &s.session
+	x.held, x.looked, x.phase = [2]uint8{}, [2]uint8{}, x.phase|sent
 	for key := range s.left.keys {
-		if s.isDead(x.held[key]) && !broken(acceptWithoutDead) {
-			s.settle(x.to, key, &Seen{}, x.held[key])
+		if h := s.nodes[x.from].held[key]; s.isDead(h) && !s.nodes[x.to].know.Seen.Covers(s.dot(h)) && !broken(acceptWithoutDead) {
+			x.held[key] = h
 		}
 	}
-	s.accept()
-	s.session = session{}
+	if x.held == [2]uint8{} {
+		x.phase |= merged
+	}
+}
+
+// mergeDead is the arrival of dead entries. One that to holds and from had seen goes
+// first.
+func (s *state) mergeDead() {
+	x := &s.session
+	n := &s.nodes[x.to]
+	for key := range s.left.keys {
+		h := x.held[key]
+		if h == 0 || n.know.Seen.Covers(s.dot(h)) || n.held[key] == h {
+			continue
+		}
+		theirs := &x.know.Seen
+		if !s.isDead(n.held[key]) {
+			theirs = &Seen{}
+		}
+		s.settle(x.to, key, theirs, h)
+	}
+	x.held, x.phase = [2]uint8{}, x.phase|merged
 }
 
 func (s *state) accept() {
 	x := &s.session
+	if x.tripped(s.writes) != 0 && !broken(acceptWithoutWatch) {
+		return
+	}
 	n := &s.nodes[x.to]
 	n.know.Accept(&x.know)
 	for _, d := range x.know.Seen.Base {
@@ -530,10 +728,14 @@ func (s *state) accept() {
 // tell is a whole session at one instant.
 func (s *state) tell(i, j uint8) {
 	from, to := &s.nodes[i], &s.nodes[j]
+	know := from.know
+	know.Seen.Retired = nil
 	for key := range s.left.keys {
-		s.settle(j, key, &from.know.Seen, from.held[key])
+		if s.settle(j, key, &know.Seen, from.held[key]) {
+			s.store(j, key, to.held[key])
+		}
 	}
-	to.know.Accept(&from.know)
+	to.know.Accept(&know)
 	to.clock = max(to.clock, from.clock)
 	to.ready = true
 }
