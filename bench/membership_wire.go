@@ -20,8 +20,6 @@ const (
 	// quicDial is what a dial costs that nobody answers: three Initials
 	// within the time-out (RFC 9002 §6.2, doubling from a second).
 	quicDial = 3 * (1200 + ipUDP)
-	// maxLinks is how many connections a member keeps; a model's memory only.
-	maxLinks = 128
 )
 
 // size returns a message's encoded bytes.
@@ -55,12 +53,10 @@ func (w *memberWorld) chargeStream(from, to *memberNode, msg membership.Message)
 }
 
 // connect counts the handshake where two members have not met before.
+// Connections are kept.
 func (w *memberWorld) connect(from, to *memberNode) {
 	if from.links[to.id] || to.machine == nil {
 		return
-	}
-	if len(from.links) > maxLinks {
-		clear(from.links)
 	}
 	from.links[to.id], to.links[from.id] = true, true
 	w.bytes += quicHandshake

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/tochemey/gokv/membership"
@@ -31,8 +32,7 @@ type memberWorld struct {
 	bytes   float64 // of IP packets, all members together
 	packets int
 
-	wrong   int // pairs of a running observer and a member that it is wrong about
-	running int
+	wrong int // pairs of a running observer and a member that it is wrong about
 
 	failures []falseDeath
 	watch    *watched
@@ -141,15 +141,23 @@ func (w *memberWorld) place() *memberNode {
 func (n *memberNode) boot() {
 	w := n.w
 	n.gen++
-	n.instance = w.rng.Uint64() | 1
+	instance := w.rng.Uint64() | 1
 	payload := make([]byte, 39) // a probe of 64 bytes
 	cfg := membership.Config{
 		Self: membership.Member{
-			Name: n.name, Instance: n.instance, Started: w.clock().UnixMilli(),
+			Name: n.name, Instance: instance, Started: w.clock().UnixMilli(),
 			PeerAddr: n.addr, ClientAddr: n.addr[:len(n.addr)-1] + "7",
 		},
 		Rand:    rand.New(rand.NewPCG(w.rng.Uint64(), w.rng.Uint64())),
 		Payload: func() []byte { return payload },
+	}
+	if w.told {
+		cfg.SendDelay = func() time.Duration {
+			if !n.blocked || len(n.unsent) == 0 {
+				return 0
+			}
+			return w.now - max(n.since, n.unsent[0].at)
+		}
 	}
 	if w.tune != nil {
 		w.tune(&cfg)
@@ -158,27 +166,34 @@ func (n *memberNode) boot() {
 	if err != nil {
 		panic(err) // our own configuration
 	}
-	n.machine, n.tickAt = m, -1
-	clear(n.believed)
+	n.becomes(func() {
+		n.machine, n.instance, n.tickAt = m, instance, -1
+		clear(n.believed)
+	})
 	clear(n.links)
-	w.running++
-	w.recount()
 }
 
-// recount takes stock of who is wrong about whom; called when truth changes,
-// which is rare.
-func (w *memberWorld) recount() {
-	w.wrong = 0
-	for _, observer := range w.nodes {
-		if !observer.member() {
+// wrongWith counts the wrong beliefs that a member holds, or others of it.
+func (w *memberWorld) wrongWith(n *memberNode) (wrong int) {
+	for _, other := range w.nodes {
+		if other == n {
 			continue
 		}
-		for _, other := range w.nodes {
-			if other != observer && observer.believed[other.id] != other.instance {
-				w.wrong++
-			}
+		if other.member() && other.believed[n.id] != n.instance {
+			wrong++
+		}
+		if n.member() && n.believed[other.id] != other.instance {
+			wrong++
 		}
 	}
+	return wrong
+}
+
+// becomes changes the truth about a member, and what is wrong with it.
+func (n *memberNode) becomes(change func()) {
+	n.w.wrong -= n.w.wrongWith(n)
+	change()
+	n.w.wrong += n.w.wrongWith(n)
 }
 
 // member tells whether a process runs there that has not left.
@@ -208,17 +223,14 @@ func (w *memberWorld) settled() {
 
 // crash ends the process, which tells nobody.
 func (n *memberNode) crash() {
-	n.machine, n.instance = nil, 0
+	n.becomes(func() { n.machine, n.instance = nil, 0 })
 	n.gen++
 	n.held, n.unsent, n.blocked, n.frozen = nil, nil, false, false
-	n.w.running--
-	n.w.recount()
 }
 
 // leave says goodbye.
 func (n *memberNode) leave() {
-	n.instance = 0
-	n.w.recount()
+	n.becomes(func() { n.instance = 0 })
 	n.step(func() { n.machine.Leave(n.w.clock(), &n.out) })
 }
 
@@ -281,9 +293,12 @@ func (n *memberNode) happened(e *membership.Event) {
 	if e.Kind == membership.EventConflict && e.Fatal {
 		panic(n.name + " gave its name up")
 	}
-	var id int
-	if _, err := fmt.Sscanf(e.Member.Name, "node-%d", &id); err != nil {
+	if e.Kind == membership.EventProbe || e.Kind == membership.EventBadMessage {
 		return
+	}
+	id, err := strconv.Atoi(e.Member.Name[len("node-"):])
+	if err != nil {
+		panic(err)
 	}
 	victim := w.nodes[id]
 	believe := func(instance uint64) {
@@ -340,7 +355,7 @@ func (n *memberNode) datagram(p membership.Packet) {
 		return
 	}
 	w.charge(n, to, p.Msg)
-	e := memberEvent{kind: evDatagram, to: int32(to.id), from: int32(n.id), msg: p.Msg}
+	e := memberEvent{at: w.now, kind: evDatagram, to: int32(to.id), from: int32(n.id), msg: p.Msg}
 	if n.blocked {
 		n.unsent = append(n.unsent, e)
 		return
@@ -364,7 +379,7 @@ func (n *memberNode) call(c membership.PushPullCall) {
 	if to == nil {
 		return
 	}
-	e := memberEvent{kind: evRequest, to: int32(to.id), from: int32(n.id), gen: n.gen, id: c.ID, msg: c.Req}
+	e := memberEvent{at: w.now, kind: evRequest, to: int32(to.id), from: int32(n.id), gen: n.gen, id: c.ID, msg: c.Req}
 	if to.machine == nil || w.apart(n.id, to.id) {
 		w.chargeDial(n)
 		return

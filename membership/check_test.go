@@ -88,7 +88,7 @@ func checkTable(m *Machine) error {
 		return fmt.Errorf("past a limit: %d rows, %d dead, %d left, %d calls, %d relays", rows, dead, left, len(m.tables.calls), len(m.relays.open))
 	case m.left || m.yielded:
 		return nil
-	case live > 0 && m.prober.target == nil && m.prober.nextProbe.IsZero():
+	case live > 0 && len(m.prober.open) == 0 && m.prober.nextProbe.IsZero():
 		return fmt.Errorf("%d live, and no probe", live)
 	case live > 0 && m.tables.nextExchange.IsZero():
 		return fmt.Errorf("%d live, and no exchange", live)

@@ -43,6 +43,7 @@ func TestTheDeadAndTheLeftAreBounded(t *testing.T) {
 		for i, member := range all[1:] {
 			hears(m, simStart.Add(time.Duration(i)), with(member, func(m *Member) { m.State = c.state }), out)
 		}
+		m.expireSuspects(simStart.Add(time.Minute), out)
 		require.NoError(t, checkTable(m))
 		require.Len(t, m.table.all, 2+c.limit)
 		require.Nil(t, m.table.byName[all[1].Name], "the first to go is the first forgotten")
@@ -91,19 +92,30 @@ func TestTheCostOfADeadMemberDoesNotGrowWithTheCluster(t *testing.T) {
 	require.InDelta(t, 100*rejoinRedundancy, w.refused, 100*rejoinRedundancy*0.25, "four calls in two seconds")
 }
 
-func TestTheIntervalOfExchangesGrowsBeyondSixtyFourMembers(t *testing.T) {
-	interval := func(n int) time.Duration {
-		m, _ := among(t, n, nil)
-		var sum time.Duration
-		for range 200 {
-			m.tables.nextExchange, m.tables.eager = time.Time{}, 0
-			m.scheduleExchange(simStart)
-			sum += m.tables.nextExchange.Sub(simStart)
+// Where somebody always comes or goes, tables always differ, and whole ones
+// would cross the wire at every interval.
+func TestWithoutQuietTheTimeBetweenExchangesGrowsWithTheCluster(t *testing.T) {
+	compared := func(n int, quiet bool) (times int) {
+		m, out := among(t, n, nil)
+		for i := range 7200 {
+			now := simStart.Add(time.Duration(i) * 500 * time.Millisecond)
+			if !quiet {
+				c := with(others(n)[n-1], func(m *Member) { m.Incarnation += uint64(i); m.State = []State{Left, Alive}[i%2] })
+				hears(m, now, c, out)
+			}
+			m.tickExchange(now, out)
+			for _, c := range out.PushPulls {
+				require.True(t, c.Req.Compare)
+				m.Failed(now, c.ID, false, out)
+				times++
+			}
+			out.Reset()
 		}
-		return sum / 200
+		return times
 	}
-	require.InDelta(t, 30, interval(10).Seconds(), 3)
-	require.InDelta(t, 30*16, interval(1000).Seconds(), 48)
+	require.InDelta(t, 120, compared(10, false), 15, "twice a minute")
+	require.InDelta(t, 120, compared(1000, true), 15, "a comparison costs little")
+	require.InDelta(t, 8, compared(1000, false), 2)
 }
 
 // Many that start at once, all by one address, are given the table of a
@@ -132,7 +144,7 @@ func TestNewsInATableIsFollowedByExchangesSoonThenLessOften(t *testing.T) {
 			}
 		}
 		for _, c := range out.PushPulls {
-			m.Answered(now, c.ID, &PushPull{Reply: true, From: b.Instance, Members: []Member{b}}, out)
+			m.Answered(now, c.ID, &PushPull{Reply: true, From: b.Instance, Members: []Member{b, m.Self()}}, out)
 			at = append(at, now.Sub(simStart))
 		}
 		out.Reset()
