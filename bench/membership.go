@@ -27,6 +27,7 @@ type membershipOptions struct {
 	sizes   []int         // of the idle clusters
 	calm    time.Duration // watched for false positives, each loss
 	slowFor time.Duration // watched with slow members, each anomaly
+	slowOf  int           // members of that cluster
 	anomaly []anomaly
 	split   time.Duration
 	idle    time.Duration
@@ -37,7 +38,7 @@ type membershipOptions struct {
 var defaultMembership = membershipOptions{
 	members: 1000, small: 5, seed: 1, seeds: 3, crashes: 5,
 	loss: []float64{0, 0.01, 0.1, 0.3}, sizes: []int{5, 20, 64, 65, 250, 1000},
-	calm: 10 * time.Minute, slowFor: 5 * time.Minute, split: time.Hour, idle: 5 * time.Minute,
+	calm: 10 * time.Minute, slowFor: 3 * time.Minute, slowOf: 300, split: time.Hour, idle: 5 * time.Minute,
 	anomaly: []anomaly{
 		{2048 * time.Millisecond, 2048 * time.Millisecond, false},
 		{8192 * time.Millisecond, 512 * time.Millisecond, false},
@@ -99,6 +100,7 @@ func membershipFlags(c *cobra.Command, o *membershipOptions) {
 	c.Flags().IntSliceVar(&o.sizes, "sizes", o.sizes, "members of the idle clusters")
 	c.Flags().DurationVar(&o.calm, "calm", o.calm, "virtual time to count false positives in, for each loss")
 	c.Flags().DurationVar(&o.slowFor, "slow", o.slowFor, "virtual time to count false positives in, for each kind of slow member")
+	c.Flags().IntVar(&o.slowOf, "slow-members", o.slowOf, "members of the cluster with slow ones")
 	c.Flags().DurationVar(&o.split, "split", o.split, "how long the halves are apart")
 	c.Flags().StringVar(&o.plots, "plots", o.plots, "directory to draw the results into, as SVG")
 	c.Flags().StringSliceVar(&o.only, "only", o.only, "experiments to run: crash, calm, slow, idle, change, restart, split; none named: all")
@@ -173,9 +175,10 @@ func (t *tasks) run(ctx context.Context) error {
 	}
 	defer workers.Wait()
 	defer close(work)
-	for _, f := range t.todo {
+	for i, f := range t.todo {
 		select {
 		case work <- f:
+			fmt.Fprintf(os.Stderr, "membership: world %d of %d\n", i+1, len(t.todo))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -362,7 +365,7 @@ func slowExperiment(o membershipOptions, t *tasks) func() []figure {
 			r := &run{v: v, a: a}
 			runs = append(runs, r)
 			t.add(func() {
-				w := newWorldOf(v, o.seed, o.members)
+				w := newWorldOf(v, o.seed, o.slowOf)
 				w.settled()
 				w.slowly(a)
 				w.run(time.Minute)
@@ -370,7 +373,7 @@ func slowExperiment(o membershipOptions, t *tasks) func() []figure {
 				until := w.now + o.slowFor
 				for i := 0; w.now < until; i++ {
 					w.run(10 * time.Second)
-					victim := w.nodes[w.rng.IntN(o.members)]
+					victim := w.nodes[w.rng.IntN(o.slowOf)]
 					if victim.machine == nil || victim.slow {
 						continue
 					}

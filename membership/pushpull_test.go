@@ -220,3 +220,68 @@ func TestAWholeClusterRestarts(t *testing.T) {
 		w.runUntil(5*time.Second, "restart", w.agreed)
 	}
 }
+
+// Equal tables cost two small messages; where they differ both sides have
+// everything after one exchange, whoever lacked what.
+func TestTablesThatDifferAreExchangedBothWays(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		here, ours int // how many of the others each side knows
+	}{{"equal", 5, 5}, {"it knows more", 3, 5}, {"we know more", 5, 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			a, out := among(t, c.here, nil)
+			self := others(1)[0]
+			b, err := New(Config{Self: self, Rand: a.cfg.Rand})
+			require.NoError(t, err)
+			var reply Effects
+			b.Step(simStart, "a:1", &PushPull{From: 1, Members: append(others(c.ours)[1:], a.Self())}, &reply)
+
+			now := simStart.Add(time.Hour)
+			a.stepped, a.tables.nextExchange = now, now
+			bytes := 0
+			for out.Reset(); ; {
+				a.startExchange(now, out)
+				if len(out.PushPulls) > 0 && out.PushPulls[0].To == self.PeerAddr {
+					break
+				}
+				a.Failed(now, out.PushPulls[0].ID, false, out)
+				out.Reset()
+			}
+			for len(out.PushPulls) > 0 {
+				call := out.PushPulls[0]
+				out.Reset()
+				reply.Reset()
+				b.stepped = now
+				b.Step(now, "a:1", call.Req, &reply)
+				bytes += len(call.Req.AppendTo(nil)) + len(reply.Replies[0].Msg.AppendTo(nil))
+				a.Answered(now, call.ID, reply.Replies[0].Msg, out)
+			}
+			require.Equal(t, a.table.digest, b.table.digest)
+			require.Len(t, a.table.live, 5)
+			require.Len(t, b.table.live, 5)
+			if c.here == c.ours {
+				require.Less(t, bytes, 50)
+			}
+		})
+	}
+}
+
+// The digest is of those who are live, whatever the order in which they came.
+func TestTheDigestFollowsTheLiveMembers(t *testing.T) {
+	m, out := among(t, 5, nil)
+	before := m.table.digest
+	require.Equal(t, digestOfAll(m.Members()), before)
+	x := plain("x", 77)
+	hears(m, simStart, x, out)
+	require.Equal(t, before+digestOf(&x), m.table.digest)
+	hears(m, simStart, with(x, func(m *Member) { m.State = Suspect }), out)
+	require.Equal(t, before+digestOf(&x), m.table.digest, "a suspicion is no difference")
+	x.Incarnation++
+	hears(m, simStart, x, out)
+	require.Equal(t, before+digestOf(&x), m.table.digest)
+	hears(m, simStart, with(x, func(m *Member) { m.State = Left }), out)
+	require.Equal(t, before, m.table.digest)
+	m.Leave(simStart, out)
+	self := m.cfg.Self
+	require.Equal(t, before-digestOf(&self), m.table.digest)
+}
