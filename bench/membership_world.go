@@ -142,7 +142,7 @@ func (n *memberNode) boot() {
 	w := n.w
 	n.gen++
 	instance := w.rng.Uint64() | 1
-	payload := make([]byte, 39) // a probe of 64 bytes
+	payload := make([]byte, 40) // a probe of 64 bytes
 	cfg := membership.Config{
 		Self: membership.Member{
 			Name: n.name, Instance: instance, Started: w.clock().UnixMilli(),
