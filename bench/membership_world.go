@@ -474,11 +474,11 @@ func (n *memberNode) resume() {
 			n.w.stream(e)
 		}
 	}
+	if froze { // the worst case: its timers run before it reads
+		n.step(func() { n.machine.Tick(n.w.clock(), &n.out) })
+	}
 	for _, e := range held {
 		n.deliver(e)
-	}
-	if froze && n.machine != nil {
-		n.step(func() { n.machine.Tick(n.w.clock(), &n.out) })
 	}
 }
 
