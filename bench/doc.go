@@ -5,6 +5,7 @@
 //	round     what one round costs that finds few differences among many entries
 //	sync      what rounds cost until two stores agree, by how much differs
 //	ops       puts and gets a second, over the network
+//	membership  the failure detector beside plain SWIM, a thousand members in virtual time
 //	engine    the engine in process, beside sync.Map and xsync.Map, and its memory
 //	all       these, one after the other
 //	debindex  Debian's package index to NDJSON, stdin to stdout: real input
