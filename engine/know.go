@@ -100,13 +100,6 @@ func (e *Engine) Report(counted []uint64) causal.Report {
 	return r
 }
 
-// Retire forgets an instance that has departed: see causal.Knowledge.Retire.
-func (e *Engine) Retire(instance uint64) {
-	e.know.mu.Lock()
-	defer e.know.mu.Unlock()
-	e.know.Knowledge.Retire(instance)
-}
-
 // Seen reports whether this engine has merged or superseded a write, or knows that
 // all that it would merge it with has been.
 func (e *Engine) Seen(v Version) bool { return e.covers(v) }

@@ -18,6 +18,8 @@ type Machine struct {
 	// born is the time of the first step, by which rivals.go judges; stepped
 	// that of the last.
 	born, stepped time.Time
+	// heard is when a datagram last came.
+	heard time.Time
 	// left is set by Leave, yielded when the name was given up.
 	left, yielded bool
 
@@ -25,6 +27,8 @@ type Machine struct {
 	prober  prober
 	relays  relays
 	suspect suspicion
+	health  health
+	near    neighbours
 	tables  exchange
 	rivals  rivals
 
@@ -40,6 +44,9 @@ type Machine struct {
 	// joined counts who became live.
 	joined uint64
 
+	// speaker is which of our neighbours the message at hand came from, or -1.
+	speaker int
+
 	seq     uint32
 	scratch []byte
 }
@@ -50,9 +57,10 @@ func New(cfg Config) (*Machine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Machine{cfg: cfg.withDefaults()}
+	m := &Machine{cfg: cfg.withDefaults(), speaker: -1}
 	m.table.init()
 	m.self = m.table.insert(m.cfg.Self)
+	m.table.account(m.self)
 	m.seq = m.cfg.Rand.Uint32()
 	m.tables.credit = m.cfg.Rand.Float64()
 	return m, nil
@@ -66,6 +74,9 @@ func (m *Machine) Step(now time.Time, from string, msg Message, out *Effects) {
 	if m.yielded {
 		return
 	}
+	if _, table := msg.(*PushPull); !table {
+		m.heard = now
+	}
 	switch msg := msg.(type) {
 	case *Probe:
 		m.onProbe(now, from, msg, out)
@@ -76,8 +87,7 @@ func (m *Machine) Step(now time.Time, from string, msg Message, out *Effects) {
 	case *Gossip:
 		m.onGossip(now, from, msg, out)
 	case *Nack:
-		// Reserved: it says that our relay is well, which only a local health
-		// score would use.
+		m.onNack(msg)
 	case *PushPull:
 		if msg.Reply {
 			m.refuse(from, fmt.Errorf("push-pull reply that was not asked for: %w", ErrMalformed), out)
@@ -101,7 +111,8 @@ func (m *Machine) Tick(now time.Time, out *Effects) {
 	m.tickGossip(now, out)
 	m.tickExchange(now, out)
 	m.tickLeave(now, out)
-	m.reapLeft(now)
+	m.reapGone(now)
+	m.tickRelays(now, out)
 	m.relays.expire(now)
 }
 
@@ -132,6 +143,7 @@ func (m *Machine) begin(now time.Time) {
 		m.born = now
 	}
 	m.tableFull = false
+	m.speaker = -1
 	since := m.NextDeadline()
 	if since.IsZero() {
 		m.stepped = now
@@ -141,7 +153,14 @@ func (m *Machine) begin(now time.Time) {
 		since = m.stepped // overdue, but awake: messages are served before the tick
 	}
 	m.stepped = now
-	if late := now.Sub(since); late > m.cfg.ProbeInterval {
+	if m.cfg.Plain {
+		return
+	}
+	late := now.Sub(since)
+	if late > m.cfg.ProbeTimeout {
+		m.doubt()
+	}
+	if late > m.cfg.ProbeInterval {
 		m.prober.abandon(now)
 		m.suspect.postpone(late + m.cfg.ProbeInterval)
 	}
