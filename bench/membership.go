@@ -212,11 +212,10 @@ func percent(p float64) string { return fmt.Sprintf("%g %% loss", p*100) }
 func crashExperiment(o membershipOptions, t *tasks) func() []figure {
 	const limit = 90 * time.Second
 	type run struct {
-		v           variant
-		size        int
-		loss        float64
-		first, all  []time.Duration
-		targetFirst float64
+		v          variant
+		size       int
+		loss       float64
+		first, all []time.Duration
 	}
 	var runs []*run
 	var mu sync.Mutex

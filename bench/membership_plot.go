@@ -61,8 +61,12 @@ func scan(s, format string, into ...any) bool {
 	return err == nil && n == len(into)
 }
 
-func number(s string) (v float64) {
-	fmt.Sscanf(s, "%g", &v)
+// number is zero for what is none.
+func number(s string) float64 {
+	var v float64
+	if !scan(s, "%g", &v) {
+		return 0
+	}
 	return v
 }
 

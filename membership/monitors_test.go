@@ -108,7 +108,6 @@ func TestNeighboursAreKeptUpToDateAsMembersComeAndGo(t *testing.T) {
 	for i := range 3000 {
 		incarnation++
 		c := with(plain(fmt.Sprintf("m%04d", rng.IntN(150)), 0), func(m *Member) {
-			m.Instance = 1000 + uint64(rng.IntN(1))
 			m.Incarnation = incarnation
 			m.State = []State{Alive, Alive, Left}[rng.IntN(3)]
 		})

@@ -82,8 +82,7 @@ func (l *link) done(seq uint64, failed bool) {
 
 // servePush merges what a peer pushes and acknowledges each push.
 func (n *node) servePush(s *sim.Stream) {
-	var pushes *replica.Pushes
-	pushes = replica.NewPushes(n.engine, func(e *engine.Entry, outcome merkle.Outcome, _ int64) {
+	pushes := replica.NewPushes(n.engine, func(e *engine.Entry, outcome merkle.Outcome, _ int64) {
 		if outcome == merkle.Unseen {
 			n.c.count("pushes that waited in vain")
 		}
