@@ -95,6 +95,12 @@ type Config struct {
 	// member that is believed dead. Default 10m, 1s to 10000h.
 	TombstoneGrace time.Duration
 
+	// MaxTombstones is how many tombstones and expired entries are kept at most
+	// while somebody has not seen them. Those beyond go, the oldest first: a put
+	// made elsewhere that the delete had not seen, and that comes later, then
+	// lives. Default 1,000,000, 10,000 to 1,000,000,000.
+	MaxTombstones int
+
 	// Insecure allows addresses that are not loopback without TLS material
 	// or secret.
 	Insecure bool
@@ -126,6 +132,7 @@ const (
 	defaultMaxValueSize   = 1 << 20
 	defaultMaxClockSkew   = 500 * time.Millisecond
 	defaultTombstoneGrace = 10 * time.Minute
+	defaultMaxTombstones  = 1_000_000
 
 	maxBootstrapExpect = 1000
 
@@ -133,6 +140,8 @@ const (
 	maxClusterBytes = auth.MaxCluster
 	// A frame of the clients' protocol is at most 16 MiB, head and key included.
 	largestMaxValueSize = 15 << 20
+
+	leastMaxTombstones, largestMaxTombstones = 10_000, 1_000_000_000
 )
 
 // withDefaults returns a copy in which every zero field has its default.
@@ -154,6 +163,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.TombstoneGrace == 0 {
 		c.TombstoneGrace = defaultTombstoneGrace
+	}
+	if c.MaxTombstones == 0 {
+		c.MaxTombstones = defaultMaxTombstones
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -210,6 +222,12 @@ func (c Config) Validate() error {
 	}
 	between(wrong, "sync-interval", c.SyncInterval, 10*time.Millisecond, time.Hour)
 	between(wrong, "max-clock-skew", c.MaxClockSkew, 10*time.Millisecond, time.Minute)
+	switch {
+	case c.MaxTombstones < leastMaxTombstones:
+		wrong("max-tombstones", "%d: at least %d", c.MaxTombstones, leastMaxTombstones)
+	case c.MaxTombstones > largestMaxTombstones:
+		wrong("max-tombstones", "%d: at most %d", c.MaxTombstones, largestMaxTombstones)
+	}
 	between(wrong, "tombstone-grace", c.TombstoneGrace, time.Second, 10000*time.Hour)
 	switch {
 	case c.MaxValueSize < 1:

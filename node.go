@@ -284,6 +284,7 @@ func (n *Node) startSweep() {
 				for known && n.engine.Sweep(now, sweepBudget) == sweepBudget && ctx.Err() == nil {
 				}
 				n.replication.horizon.Purge(time.Now())
+				n.engine.PurgeBeyond(n.cfg.MaxTombstones)
 				n.scrub()
 				n.tendMemory()
 			}

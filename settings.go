@@ -40,6 +40,7 @@ func (c *Config) Settings() []Setting {
 		row("max-value-size", "", "largest value, a `size` up to 15MiB, the same on all members", setting.Size(&c.MaxValueSize)),
 		row("max-memory", "none", "`size` that the node's memory may come to, from 64MiB on: above 85 % of it nobody takes puts that make the store grow", setting.OptionalSize(&c.MaxMemory)),
 		row("max-clock-skew", "", "how far `ahead` of the wall clock a version may be, 10ms to 1m", setting.Duration(&c.MaxClockSkew)),
+		row("max-tombstones", "", "`number` of deleted and expired entries that are kept at most, 10000 to 1000000000: those beyond go before everybody has seen them", setting.Int(&c.MaxTombstones, leastMaxTombstones, largestMaxTombstones)),
 		row("tombstone-grace", "", "how `long` deleted and expired entries wait for a member that is believed dead, 1s to 10000h", setting.Duration(&c.TombstoneGrace)),
 		row("insecure", "", "allow addresses that are not loopback without TLS files or secret", setting.Bool(&c.Insecure)),
 	}

@@ -20,17 +20,18 @@ func TestSettingsReadBackWhatTheyPrint(t *testing.T) {
 
 func TestValidateNamesEveryWrongField(t *testing.T) {
 	err := Config{
-		Name:         strings.Repeat("n", 101),
-		Cluster:      strings.Repeat("c", 65),
-		PeerAddr:     "nowhere",
-		ClientAddr:   "127.0.0.1:http",
-		HTTPAddr:     "127.0.0.1:70000",
-		Join:         []string{"10.0.0.1:7946", "10.0.0.2", "10.0.0.3:0", ":7946"},
-		SyncInterval: time.Millisecond,
-		MaxClockSkew: time.Hour,
-		MaxValueSize: 1 << 30,
-		MaxMemory:    1 << 20,
-		TLSCA:        "ca.pem",
+		Name:          strings.Repeat("n", 101),
+		Cluster:       strings.Repeat("c", 65),
+		PeerAddr:      "nowhere",
+		ClientAddr:    "127.0.0.1:http",
+		HTTPAddr:      "127.0.0.1:70000",
+		Join:          []string{"10.0.0.1:7946", "10.0.0.2", "10.0.0.3:0", ":7946"},
+		SyncInterval:  time.Millisecond,
+		MaxClockSkew:  time.Hour,
+		MaxValueSize:  1 << 30,
+		MaxMemory:     1 << 20,
+		MaxTombstones: 1,
+		TLSCA:         "ca.pem",
 	}.Validate()
 	require.Error(t, err)
 	require.Equal(t, []string{
@@ -44,6 +45,7 @@ func TestValidateNamesEveryWrongField(t *testing.T) {
 		`join: ":7946": "" is no host that can be dialled`,
 		"sync-interval: 1ms: at least 10ms",
 		"max-clock-skew: 1h0m0s: at most 1m0s",
+		"max-tombstones: 1: at least 10000",
 		"max-value-size: 1024MiB: at most 15MiB",
 		"max-memory: 1MiB: at least 64MiB, or 0 for no limit",
 		"tls-ca, tls-cert, tls-key: 1 of the three given: mutual TLS needs all",

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/slab"
@@ -45,6 +47,23 @@ func (l *deadList) renew(rec records) {
 	for _, ref := range l.refs {
 		l.oldest = min(l.oldest, rec.at(ref).version().Time)
 	}
+}
+
+// deadKey is a dead entry's key and version time.
+type deadKey struct {
+	key  string
+	time uint64
+}
+
+// oldestOf lists the n oldest.
+func (l *deadList) oldestOf(rec records, n int) []deadKey {
+	all := make([]deadKey, len(l.refs))
+	for i, ref := range l.refs {
+		r := rec.at(ref)
+		all[i] = deadKey{string(r.key()), r.version().Time}
+	}
+	slices.SortFunc(all, func(a, b deadKey) int { return cmp.Compare(a.time, b.time) })
+	return all[:n]
 }
 
 // purgeBatch is how many dead records are looked at under one hold of a shard's
@@ -102,6 +121,32 @@ func (e *Engine) purgeShard(s *shard, upto uint64, may func(Version) bool) int {
 		}
 		s.w.Unlock()
 	}
+}
+
+// PurgeBeyond forgets the dead entries beyond some number, the oldest of each shard
+// first, and hides them. It goes shard by shard: each keeps its part of most, and a
+// sixteenth less once it is over that. Nothing comes back for it, as Seen stays; but a
+// put that such a delete had not seen, and that is lower and comes later, lives. It
+// returns how many went.
+func (e *Engine) PurgeBeyond(most int) int {
+	each, done := most/shardCount, 0
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.w.Lock()
+		if beyond := len(s.dead.refs) - each; beyond > 0 {
+			beyond += each / 16
+			done += beyond
+			k := e.keyed.Load()
+			for _, d := range s.dead.oldestOf(e.slab, beyond) {
+				p := e.placeOf(s, k, k.hasher.Position(d.key), d.key)
+				e.hide(p.old.version())
+				e.removeLocked(&p)
+			}
+			s.dead.renew(e.slab)
+		}
+		s.w.Unlock()
+	}
+	return done
 }
 
 // DeadAfter counts the dead entries whose version is later than a clock reading:

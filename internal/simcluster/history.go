@@ -25,6 +25,7 @@ type history struct {
 	queueBytes, batchBytes, frameBytes int
 	syncInterval                       time.Duration
 	grace                              time.Duration // of members that are believed dead
+	hasty                              bool          // dead entries go at the next sweep, whoever has seen them
 }
 
 type hostPlan struct {
@@ -114,6 +115,7 @@ func draw(seed uint64) *history {
 		frameBytes:   pick(r, 512, 4<<10, 64<<10),
 		syncInterval: pick(r, 500*time.Millisecond, time.Second),
 		grace:        pick(r, 2*time.Second, 10*time.Minute),
+		hasty:        r.IntN(8) == 0,
 	}
 	for i := range 2 + r.IntN(4) {
 		name := fmt.Sprintf("n%d", i)

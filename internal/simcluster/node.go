@@ -141,6 +141,9 @@ func (n *node) sweep() {
 	if is := n.offsets.Tick(n.c.world.Now(), n.wall()); n.serves() && (is.Peers > 0 || len(n.peers) == 0) {
 		n.engine.Sweep(is.Sweep(n.wall()), 4096)
 	}
+	if n.c.history.hasty {
+		n.c.counts["dead entries purged early"] += n.engine.PurgeBeyond(0)
+	}
 	n.c.counts["dead entries purged"] += n.horizon.Purge(n.c.world.Now())
 	n.proc.After(sweepEvery, n.sweep)
 }
