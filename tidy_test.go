@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	"internal/clustertest":    {".", "client", "client/wire"},
 	"cmd/gokv-node":           {".", "internal/setting", "discovery/..."},
 	"cmd/gokv":                {".", "client", "client/wire", "internal/auth"},
-	"bench":                   {".", "client", "engine", "merkle", "membership", "internal/benchfig", "internal/debindex", "internal/clustertest"},
+	"bench":                   {".", "client", "engine", "merkle", "internal/benchfig", "internal/debindex", "internal/clustertest"},
 	"e2e":                     {},
 	"deploy":                  {},
 }

@@ -6,7 +6,6 @@
 //	sync      what rounds cost until two stores agree, by how much differs
 //	join      how long an empty node takes to join, and what others' clients feel
 //	ops       puts and gets a second, over the network
-//	membership  the failure detector beside plain SWIM, a thousand members in virtual time
 //	engine    the engine in process, beside sync.Map and xsync.Map, and its memory
 //	all       these, one after the other
 //	debindex  Debian's package index to NDJSON, stdin to stdout: real input

@@ -40,7 +40,6 @@ func command() *cobra.Command {
 		engine  = defaultEngine
 		sync    = defaultSync
 		join    = defaultJoin
-		members = defaultMembership
 	)
 	workloads := []struct {
 		name, short string
@@ -85,9 +84,6 @@ func command() *cobra.Command {
 			c.Flags().IntVar(&ops.keys, "keys", ops.keys, "keys to choose from")
 			c.Flags().IntVar(&ops.valueBytes, "value", ops.valueBytes, "value size in bytes")
 			c.Flags().StringVar(&ops.transport, "transport", ops.transport, "tls, quic, or auto for the client's own choice")
-		}},
-		{"membership", "Failure detection beside plain SWIM: a thousand members in virtual time; takes minutes", func(ctx context.Context) ([]figure, error) { return measureMembership(ctx, members) }, func(c *cobra.Command) {
-			membershipFlags(c, &members)
 		}},
 		{"engine", "The engine in process beside sync.Map and xsync.Map, and its memory; takes minutes", func(ctx context.Context) ([]figure, error) { return measureEngine(ctx, engine) }, func(c *cobra.Command) {
 			c.Flags().IntVar(&engine.keys, "keys", engine.keys, "how many entries")

@@ -1,9 +1,7 @@
 package membership
 
 import (
-	"container/list"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -19,9 +17,6 @@ const (
 // sender should be told: those where it is behind.
 func (m *Machine) hearAll(now time.Time, from string, claims []Member, out *Effects) []*row {
 	var tell []*row
-	if len(claims) > 0 && !m.cfg.Plain {
-		m.speaker = slices.IndexFunc(m.neighbours(), func(r *row) bool { return r.PeerAddr == from })
-	}
 	for i := range claims {
 		if r := m.hear(now, from, claims[i], byDatagram, out); r != nil && !containsRow(tell, r) {
 			tell = append(tell, r)
@@ -55,17 +50,9 @@ func (m *Machine) hear(now time.Time, from string, c Member, how channel, out *E
 		return nil
 	}
 	switch order := c.Compare(r.Member); {
-	case order > 0 && c.State == Dead && c.Instance == r.Instance && r.State.live() && !m.cfg.Plain:
-		m.condemn(now, r, c, out)
 	case order > 0:
 		m.believe(now, r, c, out)
-		m.check(now, r, out)
-	case order == 0:
-		m.confirm(now, r, c.Accusers)
-		m.heardAgain(r, c)
-	case m.cfg.Plain && r.State != Dead:
-		// Plain SWIM leaves it to the gossip.
-	case c.State != r.State || c.Instance != r.Instance:
+	case order < 0 && (c.State != r.State || c.Instance != r.Instance):
 		return r
 	}
 	return nil
@@ -85,10 +72,9 @@ func (m *Machine) warn(r *row, c Member, out *Effects) {
 
 // hearOfStranger takes in a name that has no row.
 func (m *Machine) hearOfStranger(now time.Time, c Member, out *Effects) {
-	if c.State == Left || c.State == Dead && now.Sub(m.born) >= newcomer {
+	if c.State == Left {
 		// Whoever still remembers it would give it back to those who forgot
-		// it, and no table would ever be rid of it. A newcomer takes the dead
-		// in, so that they are not forgotten when all others have restarted.
+		// it, and no table would ever be rid of it.
 		return
 	}
 	if len(m.table.all) >= MaxMembers {
@@ -115,19 +101,11 @@ func (m *Machine) believe(now time.Time, r *row, c Member, out *Effects) {
 	m.table.write(r, c)
 	if fresh || old.State != c.State || old.Instance != c.Instance {
 		r.since = now
-		was := r.liveAt >= 0
 		m.table.file(r)
-		switch is := r.liveAt >= 0; {
-		case is && !was:
-			m.near.lived(r)
-		case was && !is:
-			m.near.died(r)
-		}
 	}
 	m.suspect.drop(r)
 	if c.State == Suspect {
-		m.suspect.add(r, now, now)
-		r.suspectUntil = m.suspicionEnd(r)
+		m.suspect.add(r, now.Add(m.suspicionTimeout()))
 	}
 	if !fresh || c.State != Dead {
 		m.tell(now, r) // that a stranger is dead is news to nobody
@@ -177,16 +155,7 @@ func (m *Machine) buryDead(now time.Time) {
 	if m.table.dead.Len() > MaxDead {
 		m.forget(m.table.dead.Front().Value.(*row))
 	}
-	m.scheduleReap(now.Add(m.cfg.DeadRetention))
 	m.scheduleRejoin(now)
-}
-
-// scheduleReap sets the time at which somebody is forgotten, unless that is
-// sooner already.
-func (m *Machine) scheduleReap(at time.Time) {
-	if m.nextReap.IsZero() || at.Before(m.nextReap) {
-		m.nextReap = at
-	}
 }
 
 // buryLeft schedules when a member that left is forgotten and keeps the limit.
@@ -194,27 +163,24 @@ func (m *Machine) buryLeft(now time.Time) {
 	if m.table.left.Len() > MaxLeft {
 		m.forget(m.table.left.Front().Value.(*row))
 	}
-	m.scheduleReap(now.Add(m.cfg.LeftRetention))
+	if m.nextReap.IsZero() {
+		m.nextReap = now.Add(m.cfg.LeftRetention)
+	}
 }
 
-// reapGone forgets the members that left or died long enough ago.
-func (m *Machine) reapGone(now time.Time) {
+// reapLeft forgets the members that left long enough ago.
+func (m *Machine) reapLeft(now time.Time) {
 	if !due(m.nextReap, now) {
 		return
 	}
 	m.nextReap = time.Time{}
-	for _, g := range [...]struct {
-		rows      *list.List
-		retention time.Duration
-	}{{m.table.left, m.cfg.LeftRetention}, {m.table.dead, m.cfg.DeadRetention}} {
-		for e := g.rows.Front(); e != nil; e = g.rows.Front() {
-			r := e.Value.(*row)
-			if until := r.since.Add(g.retention); until.After(now) {
-				m.scheduleReap(until)
-				break
-			}
-			m.forget(r)
+	for e := m.table.left.Front(); e != nil; e = m.table.left.Front() {
+		r := e.Value.(*row)
+		if until := r.since.Add(m.cfg.LeftRetention); until.After(now) {
+			m.nextReap = until
+			return
 		}
+		m.forget(r)
 	}
 }
 
@@ -241,7 +207,6 @@ func (m *Machine) hearOfSelf(now time.Time, from string, c Member, out *Effects)
 		return nil
 	}
 	if c.State != Alive {
-		m.doubt() // Lifeguard, Local Health Aware Probe: somebody did not hear us
 		out.event(Event{Kind: EventAccused, Member: c, From: from})
 	}
 	return m.self

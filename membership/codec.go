@@ -15,7 +15,7 @@ var ErrMalformed = errors.New("malformed membership message")
 const MaxMembers = 16384
 
 // MaxPushPullBytes bounds an encoded push-pull; a driver reads no more.
-const MaxPushPullBytes = 2 + 8 + 2 + MaxPayloadBytes + 3 + MaxMembers*(MaxMemberBytes+maxAccusersBytes)
+const MaxPushPullBytes = 2 + 8 + 2 + MaxPayloadBytes + 3 + MaxMembers*MaxMemberBytes
 
 const (
 	// maxDatagram is what a decoder accepts; senders keep to MaxPacket.
@@ -25,8 +25,6 @@ const (
 	// minMemberBytes is the shortest encoding of a member: counts are checked
 	// against what is left before anything is allocated.
 	minMemberBytes = 3 + 8 + 8 + 4 + 2 + 2 + 1 + 1
-	// maxAccusersBytes is what a suspect's accusers add: a count, and theirs.
-	maxAccusersBytes = 1 + 8*maxAccusers
 )
 
 const (
@@ -40,14 +38,9 @@ const (
 	typePushPullRequest = 6
 	typePushPullReply   = 7
 	typeNameTaken       = 8
-	typeCompare         = 9
-	typeSame            = 10
 
 	flagRelayed  = 1
 	flagWantNack = 1
-
-	// stateAccused is set in a member's state when its accusers follow.
-	stateAccused = 0x80
 )
 
 // AppendTo implements Message.
@@ -97,20 +90,12 @@ func (g *Gossip) AppendTo(dst []byte) []byte {
 // AppendTo implements Message.
 func (p *PushPull) AppendTo(dst []byte) []byte {
 	kind := byte(typePushPullRequest)
-	switch {
-	case p.Compare && p.Reply:
-		kind = typeSame
-	case p.Compare:
-		kind = typeCompare
-	case p.Reply:
+	if p.Reply {
 		kind = typePushPullReply
 	}
 	dst = append(dst, wireVersion, kind)
 	dst = binary.BigEndian.AppendUint64(dst, p.From)
 	dst = appendBytes(dst, p.Payload)
-	if p.Compare {
-		return binary.BigEndian.AppendUint64(dst, p.Digest)
-	}
 	return appendMembers(dst, p.Members)
 }
 
@@ -141,11 +126,7 @@ func appendMembers(dst []byte, members []Member) []byte {
 }
 
 func appendMember(dst []byte, m *Member) []byte {
-	state := byte(m.State)
-	if len(m.Accusers) > 0 {
-		state |= stateAccused
-	}
-	dst = append(dst, state, m.ProtoMin, m.ProtoMax)
+	dst = append(dst, byte(m.State), m.ProtoMin, m.ProtoMax)
 	dst = binary.BigEndian.AppendUint64(dst, m.Instance)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(m.Started))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(m.Incarnation-uint64(m.Started)))
@@ -157,27 +138,13 @@ func appendMember(dst []byte, m *Member) []byte {
 		dst = appendBytes(dst, key)
 		dst = appendBytes(dst, m.Tags[key])
 	}
-	if len(m.Accusers) > 0 {
-		dst = append(dst, byte(len(m.Accusers)))
-		for _, a := range m.Accusers {
-			dst = binary.BigEndian.AppendUint64(dst, a)
-		}
-	}
 	return dst
-}
-
-// accusersSize returns how many bytes of a member its accusers are.
-func accusersSize(m *Member) int {
-	if len(m.Accusers) == 0 {
-		return 0
-	}
-	return 1 + 8*len(m.Accusers)
 }
 
 // memberSize returns how many bytes appendMember appends.
 func memberSize(m *Member) int {
 	size := 3 + 8 + 8 + 4 + bytesSize(len(m.Name)) + bytesSize(len(m.PeerAddr)) + bytesSize(len(m.ClientAddr))
-	size += uvarintSize(uint64(len(m.Tags))) + accusersSize(m)
+	size += uvarintSize(uint64(len(m.Tags)))
 	for key, value := range m.Tags {
 		size += bytesSize(len(key)) + bytesSize(len(value))
 	}
@@ -230,15 +197,10 @@ func ParsePushPull(b []byte) (*PushPull, error) {
 	}
 	r := reader{rest: b}
 	kind := r.header()
-	msg := &PushPull{}
-	switch kind {
-	case typePushPullRequest, typePushPullReply:
-		msg = &PushPull{Reply: kind == typePushPullReply, From: r.instance(), Payload: r.payload(), Members: r.members(MaxMembers)}
-	case typeCompare, typeSame:
-		msg = &PushPull{Compare: true, Reply: kind == typeSame, From: r.instance(), Payload: r.payload(), Digest: r.u64()}
-	default:
+	if kind != typePushPullRequest && kind != typePushPullReply {
 		r.fail("type %d is no push-pull's", kind)
 	}
+	msg := &PushPull{Reply: kind == typePushPullReply, From: r.instance(), Payload: r.payload(), Members: r.members(MaxMembers)}
 	if err := r.end(); err != nil {
 		return nil, err
 	}
@@ -391,12 +353,7 @@ func (r *reader) members(limit int) []Member {
 }
 
 func (r *reader) member(m *Member) {
-	state := r.u8()
-	if State(state&^stateAccused) > Left {
-		r.fail("state is %d, not one of 1 to 4", state)
-		return
-	}
-	m.State, m.ProtoMin, m.ProtoMax = State(state&^stateAccused), r.u8(), r.u8()
+	m.State, m.ProtoMin, m.ProtoMax = State(r.u8()), r.u8(), r.u8()
 	m.Instance = r.u64()
 	started := r.u64()
 	if started >= uint64(maxStarted) {
@@ -409,9 +366,6 @@ func (r *reader) member(m *Member) {
 	m.PeerAddr = r.text("peer address", MaxAddrBytes)
 	m.ClientAddr = r.text("client address", MaxAddrBytes)
 	m.Tags = r.tags()
-	if state&stateAccused != 0 {
-		m.Accusers = r.accusers()
-	}
 	if r.err != nil {
 		return
 	}
@@ -441,18 +395,4 @@ func (r *reader) tags() map[string]string {
 		tags[key], last = value, key
 	}
 	return tags
-}
-
-// accusers come with their count, which is not zero: then the state says so.
-func (r *reader) accusers() []uint64 {
-	count := int(r.u8())
-	if count == 0 || count > maxAccusers {
-		r.fail("%d accusers, from 1 to %d may be", count, maxAccusers)
-		return nil
-	}
-	accusers := make([]uint64, count)
-	for i := range accusers {
-		accusers[i] = r.u64()
-	}
-	return accusers
 }

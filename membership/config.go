@@ -33,18 +33,15 @@ type Config struct {
 	// default 3.
 	IndirectProbes int
 	// SuspicionMult times log10 of the cluster's size (at least 1) times
-	// ProbeInterval is how long every suspect may take to refute at least
-	// (α of Lifeguard). 1 to 100, default 1.
+	// ProbeInterval is how long a suspect may take to refute. 1 to 100,
+	// default 3.
 	SuspicionMult int
-	// SuspicionMaxMult times that is how long a suspect may take whom only
-	// one member accuses (β of Lifeguard). 1 to 100, default 6.
-	SuspicionMaxMult int
 	// GossipInterval is the time between two rounds of gossip while there
-	// is something to tell. 1 ms to ProbeInterval, default a tenth of
+	// is something to tell. 1 ms to ProbeInterval, default a fifth of
 	// ProbeInterval.
 	GossipInterval time.Duration
 	// GossipFanout is how many members a round of gossip goes to. 1 to 16,
-	// default 4.
+	// default 3.
 	GossipFanout int
 	// RetransmitMult times log10 of the cluster's size is how often an
 	// update is told before it is let go (SWIM §4.1, λ log n). 1 to 100,
@@ -56,10 +53,10 @@ type Config struct {
 	// RejoinFanout is how many addresses one attempt contacts at most. 1 to
 	// 16, default 8.
 	RejoinFanout int
-	// PushPullInterval is the time between two comparisons of tables with a
-	// neighbour; what differs makes an exchange of whole tables. After an
-	// exchange that held news the next few come sooner. 100 ms to 1 h,
-	// default 30 s.
+	// PushPullInterval is the time between two exchanges of whole tables
+	// with a random member, in a cluster of up to 64; it grows in proportion
+	// beyond. After an exchange that held news the next few come sooner.
+	// 100 ms to 1 h, default 30 s.
 	PushPullInterval time.Duration
 	// PushPullTimeout is how long the driver lets a push-pull take. 10 ms to
 	// 1 min, default 3 s.
@@ -67,18 +64,6 @@ type Config struct {
 	// LeftRetention is how long a member that left is remembered. 1 s to
 	// 1000 h, default 1 h.
 	LeftRetention time.Duration
-	// DeadRetention is how long a dead member is remembered, and contacted
-	// again. 1 s to 1000 h, default 24 h.
-	DeadRetention time.Duration
-	// SendDelay returns how long the oldest datagram that has not been sent
-	// has waited on our own side; zero when none waits. While that is half of
-	// ProbeTimeout or more, nobody is accused: it may be us. Called from
-	// within Step and Tick. Nil: not known.
-	SendDelay func() time.Duration
-	// Plain turns all off that came after SWIM's paper: Lifeguard, probes
-	// along an expander, checks out of turn, and accusations that reach the
-	// accused first. For comparison alone.
-	Plain bool
 	// MaxPacket is the size of a datagram at most. 1,050 to 1,400 bytes,
 	// default 1,100.
 	MaxPacket int
@@ -101,17 +86,15 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.ProbeInterval, time.Second)
 	orDuration(&c.ProbeTimeout, c.ProbeInterval/2)
 	orInt(&c.IndirectProbes, 3)
-	orInt(&c.SuspicionMult, 1)
-	orInt(&c.SuspicionMaxMult, 6)
-	orDuration(&c.GossipInterval, c.ProbeInterval/10)
-	orInt(&c.GossipFanout, 4)
+	orInt(&c.SuspicionMult, 3)
+	orDuration(&c.GossipInterval, c.ProbeInterval/5)
+	orInt(&c.GossipFanout, 3)
 	orInt(&c.RetransmitMult, 4)
 	orDuration(&c.RejoinInterval, 2*time.Second)
 	orInt(&c.RejoinFanout, 8)
 	orDuration(&c.PushPullInterval, 30*time.Second)
 	orDuration(&c.PushPullTimeout, 3*time.Second)
 	orDuration(&c.LeftRetention, time.Hour)
-	orDuration(&c.DeadRetention, 24*time.Hour)
 	orInt(&c.MaxPacket, 1100)
 	return c
 }
@@ -164,7 +147,6 @@ func (c Config) Validate() error {
 	}
 	number("indirect-probes", c.IndirectProbes, 1, 16)
 	number("suspicion-mult", c.SuspicionMult, 1, 100)
-	number("suspicion-max-mult", c.SuspicionMaxMult, 1, 100)
 	duration("gossip-interval", c.GossipInterval, time.Millisecond, c.ProbeInterval)
 	number("gossip-fanout", c.GossipFanout, 1, 16)
 	number("retransmit-mult", c.RetransmitMult, 1, 100)
@@ -173,7 +155,6 @@ func (c Config) Validate() error {
 	duration("push-pull-interval", c.PushPullInterval, 100*time.Millisecond, time.Hour)
 	duration("push-pull-timeout", c.PushPullTimeout, 10*time.Millisecond, time.Minute)
 	duration("left-retention", c.LeftRetention, time.Second, 1000*time.Hour)
-	duration("dead-retention", c.DeadRetention, time.Second, 1000*time.Hour)
 	number("max-packet", c.MaxPacket, MaxMemberBytes+50, maxDatagram)
 	if len(errs) == 0 {
 		return nil

@@ -14,16 +14,16 @@ func TestZeroFieldsMeanDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, plain("a", 1), m.Self())
 	c := m.cfg
-	require.Equal(t, []time.Duration{time.Second, 500 * time.Millisecond, 100 * time.Millisecond, 2 * time.Second, 30 * time.Second, 3 * time.Second, time.Hour, 24 * time.Hour},
-		[]time.Duration{c.ProbeInterval, c.ProbeTimeout, c.GossipInterval, c.RejoinInterval, c.PushPullInterval, c.PushPullTimeout, c.LeftRetention, c.DeadRetention})
-	require.Equal(t, []int{3, 1, 6, 4, 4, 8, 1100}, []int{c.IndirectProbes, c.SuspicionMult, c.SuspicionMaxMult, c.GossipFanout, c.RetransmitMult, c.RejoinFanout, c.MaxPacket})
+	require.Equal(t, []time.Duration{time.Second, 500 * time.Millisecond, 200 * time.Millisecond, 2 * time.Second, 30 * time.Second, 3 * time.Second, time.Hour},
+		[]time.Duration{c.ProbeInterval, c.ProbeTimeout, c.GossipInterval, c.RejoinInterval, c.PushPullInterval, c.PushPullTimeout, c.LeftRetention})
+	require.Equal(t, []int{3, 3, 3, 4, 8, 1100}, []int{c.IndirectProbes, c.SuspicionMult, c.GossipFanout, c.RetransmitMult, c.RejoinFanout, c.MaxPacket})
 }
 
 func TestEveryWrongFieldIsReported(t *testing.T) {
 	self := plain("a", 0)
 	self.State, self.ProtoMin, self.ProtoMax = Dead, 2, 3
 	_, err := New(Config{
-		Self: self, ProbeInterval: time.Millisecond, ProbeTimeout: time.Second, IndirectProbes: 17, SuspicionMult: -1, SuspicionMaxMult: -1, DeadRetention: 1,
+		Self: self, ProbeInterval: time.Millisecond, ProbeTimeout: time.Second, IndirectProbes: 17, SuspicionMult: -1,
 		GossipInterval: time.Second, GossipFanout: -1, RetransmitMult: 101, RejoinInterval: time.Hour, RejoinFanout: 17,
 		PushPullInterval: 1, PushPullTimeout: 1, LeftRetention: 1, MaxPacket: 1401,
 	})

@@ -2,8 +2,7 @@
 // alive, who is suspected, dead or has left, and where they are. It is SWIM
 // (Das, Gupta and Motivala, 2002; cited by section where the code follows it)
 // with incarnations, suspicion, full-state exchange, and return after a
-// partition of any length; with Lifeguard (Dadgar, Phillips and Currey, 2017)
-// against slow members; and with a few neighbours each in a large cluster.
+// partition of any length.
 //
 // It is not a consensus on membership: two nodes may disagree for some
 // seconds, and both sides of a partition believe the other dead. It sends
@@ -33,8 +32,7 @@
 //	│                ├── Ack ───────►│
 //	│◄────────────── Ack (relayed) ──┤
 //	├── Gossip ─────►│                     only while there is something to tell
-//	│                │◄──── Nack ────┤     or C has no answer either
-//	├── PushPull ───►│                     join, rejoin, where digests differ: whole tables
+//	├── PushPull ───►│                     join, rejoin, now and then: whole tables
 //	│◄──── PushPull ─┤
 //
 // Each datagram takes updates along within [Config.MaxPacket] bytes.

@@ -47,17 +47,6 @@ func hears(m *Machine, now time.Time, c Member, out *Effects) {
 	m.Step(now, "m0000:1", &Gossip{From: 1000, Updates: []Member{c}}, out)
 }
 
-// dies steps in by gossip that members are dead, and lets the time pass in
-// which they could refute. It returns when that is over.
-func dies(m *Machine, now time.Time, out *Effects, members ...Member) time.Time {
-	for _, c := range members {
-		hears(m, now, with(c, func(m *Member) { m.State = Dead }), out)
-	}
-	over := now.Add(m.leastSuspicion())
-	m.expireSuspects(over, out)
-	return over
-}
-
 // kinds counts the events.
 func kinds(out *Effects) map[EventKind]int {
 	n := make(map[EventKind]int)

@@ -3,7 +3,6 @@ package membership
 import (
 	"container/list"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -15,12 +14,6 @@ type gossip struct {
 	pending   int
 	nextRound time.Time
 }
-
-// maxTold bounds the lists; what was told more often waits with the last.
-const maxTold = 64
-
-// toldAll is set in a row's toldTo once each neighbour has been told.
-const toldAll = 1 << 31
 
 // maxMisfits is how many claims that are too long for what is left of a
 // packet are passed over in search of shorter ones.
@@ -50,10 +43,6 @@ func (m *Machine) tell(now time.Time, r *row) {
 	if len(m.table.live) == 0 {
 		return // whoever comes is given the whole table
 	}
-	r.toldTo = 0
-	if m.speaker >= 0 && r != m.self {
-		r.toldTo = 1 << m.speaker // from whom we have it
-	}
 	m.gossip.push(r, 0)
 	if m.gossip.nextRound.IsZero() {
 		// Soon, but not at once: what happens together is told together.
@@ -61,52 +50,10 @@ func (m *Machine) tell(now time.Time, r *row) {
 	}
 }
 
-// retransmits is λ log n, rounded up (SWIM §4.1), and at most what it takes to
-// tell every neighbour once.
+// retransmits is λ log n, rounded up.
 func (m *Machine) retransmits() int {
 	n := float64(len(m.table.live) + 1)
-	times := m.cfg.RetransmitMult * int(math.Ceil(math.Log10(n+1)))
-	if m.cfg.Plain {
-		return times
-	}
-	return min(times, 2*rings)
-}
-
-// forgetTold is for when the neighbours are others.
-func (g *gossip) forgetTold() {
-	for _, l := range g.byTold {
-		for e := l.Front(); e != nil; e = e.Next() {
-			e.Value.(*row).toldTo = 0
-		}
-	}
-}
-
-// heardAgain notes that whoever the message at hand came from has told us what
-// we tell ourselves: it need not be told, and others hear it from there.
-func (m *Machine) heardAgain(r *row, c Member) {
-	if r.queued != nil && m.speaker >= 0 && len(c.Accusers) == len(r.Accusers) {
-		m.countTold(r, m.speaker, 1)
-	}
-}
-
-// countTold counts a claim as told so often, to neighbour i or to somebody
-// else (-1), and lets it go once it has been told often enough: λ log n times
-// (SWIM §4.1), and to each neighbour or by it. So each link carries it at
-// least once, and a member misses it only if all of its links lose it.
-func (m *Machine) countTold(r *row, i, times int) {
-	if i >= 0 {
-		r.toldTo |= 1 << i
-	}
-	told := r.told + times
-	all := uint32(1)<<len(m.near.rows) - 1
-	m.gossip.remove(r)
-	if r.toldTo&all == all {
-		r.toldTo = toldAll // another time round, but not to its end
-	}
-	if told >= m.retransmits() && (m.cfg.Plain || r.toldTo&toldAll != 0) {
-		return
-	}
-	m.gossip.push(r, min(told, maxTold))
+	return m.cfg.RetransmitMult * int(math.Ceil(math.Log10(n+1)))
 }
 
 // updates fills room bytes for a message to a member: the rows in first, then
@@ -123,11 +70,7 @@ func (m *Machine) updates(room int, to uint64, first []*row) (claims []Member, u
 	if m.gossip.pending == 0 {
 		return claims, unfit
 	}
-	near := -1
-	if !m.cfg.Plain {
-		near = slices.IndexFunc(m.neighbours(), func(r *row) bool { return r.Instance == to })
-	}
-	var taken, known []*row
+	var taken []*row
 	misfits := 0
 search:
 	for _, l := range m.gossip.byTold {
@@ -136,12 +79,8 @@ search:
 				break search
 			}
 			r := e.Value.(*row)
-			if containsRow(first, r) || near >= 0 && r.toldTo&(1<<near) != 0 {
-				continue // told already
-			}
-			if r.Instance == to && r.State == Alive {
-				known = append(known, r) // to nobody better than to it
-				continue
+			if containsRow(first, r) || r.Instance == to && r.State == Alive {
+				continue // told already; or known to nobody better than to it
 			}
 			if r.size > room {
 				misfits++
@@ -152,12 +91,12 @@ search:
 			taken = append(taken, r)
 		}
 	}
+	limit := m.retransmits()
 	for _, r := range taken {
-		m.countTold(r, near, 1)
-	}
-	if near >= 0 {
-		for _, r := range known {
-			m.countTold(r, near, 0)
+		told := r.told + 1
+		m.gossip.remove(r)
+		if told < limit {
+			m.gossip.push(r, told)
 		}
 	}
 	return claims, unfit
@@ -170,7 +109,7 @@ func (m *Machine) tickGossip(now time.Time, out *Effects) {
 		return
 	}
 	m.gossip.nextRound = time.Time{}
-	for _, r := range m.listeners(m.cfg.GossipFanout) {
+	for _, r := range m.table.sample(m.cfg.Rand, m.cfg.GossipFanout, func(*row) bool { return true }) {
 		m.gossipTo(r.PeerAddr, r.Instance, nil, out)
 	}
 	if len(m.table.live) == 0 {

@@ -23,7 +23,6 @@ func (m *Machine) Leave(now time.Time, out *Effects) {
 	m.table.write(m.self, self)
 	m.prober.abandon(now)
 	m.prober.nextProbe = time.Time{}
-	m.near.valid = false
 	m.tables.stop()
 	for _, r := range m.table.sample(m.cfg.Rand, leaveTell, func(*row) bool { return true }) {
 		m.gossipTo(r.PeerAddr, r.Instance, []*row{m.self}, out)

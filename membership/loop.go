@@ -22,15 +22,6 @@ type Sender interface {
 	Ping(ctx context.Context, addr string, instance uint64) error
 }
 
-// SendDelayer is what a Sender may be besides: it knows how long its datagrams
-// wait on this side. A loop that is not told judges others as if none did.
-type SendDelayer interface {
-	// SendDelay returns how long the oldest datagram that has not gone out has
-	// waited; zero when none waits. It is called from the loop's goroutine
-	// and must not block.
-	SendDelay() time.Duration
-}
-
 // Delegate is told what the loop's machine hands out, and asked for what goes
 // with its messages. It is called from the loop's goroutine: it must not
 // block, nor call the Loop's methods that take a context, nor Close.
@@ -80,7 +71,6 @@ type Loop struct {
 
 	view    atomic.Pointer[view]
 	dropped atomic.Uint64
-	health  atomic.Int32
 }
 
 // job runs in the loop's goroutine.
@@ -100,9 +90,6 @@ func Start(cfg LoopConfig) (*Loop, error) {
 		return nil, errors.New("membership loop: sender and delegate are required")
 	}
 	cfg.Payload = cfg.Delegate.Payload
-	if s, ok := cfg.Sender.(SendDelayer); ok && cfg.SendDelay == nil {
-		cfg.SendDelay = s.SendDelay
-	}
 	machine, err := New(cfg.Config)
 	if err != nil {
 		return nil, err
@@ -141,7 +128,6 @@ func (l *Loop) run() {
 
 // carryOut does what the last step asked for.
 func (l *Loop) carryOut() {
-	l.health.Store(int32(l.machine.Health()))
 	l.publish() // first, so that whoever is told of an event finds it
 	for _, e := range l.out.Events {
 		if e.Kind == EventLeaveDone && !l.told {
@@ -287,10 +273,6 @@ func (l *Loop) Leader() (leader Member, ok bool) {
 	leader, ok = LeaderOf(l.view.Load().members)
 	return leader.clone(), ok
 }
-
-// Health returns the local health score, 0 (well) to 8: how far this member
-// doubts itself.
-func (l *Loop) Health() int { return int(l.health.Load()) }
 
 // Unanswered returns the join addresses that nobody has answered yet.
 func (l *Loop) Unanswered() []string { return slices.Clone(l.view.Load().unanswered) }

@@ -18,8 +18,6 @@ type Machine struct {
 	// born is the time of the first step, by which rivals.go judges; stepped
 	// that of the last.
 	born, stepped time.Time
-	// heard is when a datagram last came.
-	heard time.Time
 	// left is set by Leave, yielded when the name was given up.
 	left, yielded bool
 
@@ -27,8 +25,6 @@ type Machine struct {
 	prober  prober
 	relays  relays
 	suspect suspicion
-	health  health
-	near    neighbours
 	tables  exchange
 	rivals  rivals
 
@@ -44,9 +40,6 @@ type Machine struct {
 	// joined counts who became live.
 	joined uint64
 
-	// speaker is which of our neighbours the message at hand came from, or -1.
-	speaker int
-
 	seq     uint32
 	scratch []byte
 }
@@ -57,10 +50,9 @@ func New(cfg Config) (*Machine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Machine{cfg: cfg.withDefaults(), speaker: -1}
+	m := &Machine{cfg: cfg.withDefaults()}
 	m.table.init()
 	m.self = m.table.insert(m.cfg.Self)
-	m.table.account(m.self)
 	m.seq = m.cfg.Rand.Uint32()
 	m.tables.credit = m.cfg.Rand.Float64()
 	return m, nil
@@ -74,9 +66,6 @@ func (m *Machine) Step(now time.Time, from string, msg Message, out *Effects) {
 	if m.yielded {
 		return
 	}
-	if _, table := msg.(*PushPull); !table {
-		m.heard = now
-	}
 	switch msg := msg.(type) {
 	case *Probe:
 		m.onProbe(now, from, msg, out)
@@ -87,7 +76,8 @@ func (m *Machine) Step(now time.Time, from string, msg Message, out *Effects) {
 	case *Gossip:
 		m.onGossip(now, from, msg, out)
 	case *Nack:
-		m.onNack(msg)
+		// Reserved: it says that our relay is well, which only a local health
+		// score would use.
 	case *PushPull:
 		if msg.Reply {
 			m.refuse(from, fmt.Errorf("push-pull reply that was not asked for: %w", ErrMalformed), out)
@@ -111,8 +101,7 @@ func (m *Machine) Tick(now time.Time, out *Effects) {
 	m.tickGossip(now, out)
 	m.tickExchange(now, out)
 	m.tickLeave(now, out)
-	m.reapGone(now)
-	m.tickRelays(now, out)
+	m.reapLeft(now)
 	m.relays.expire(now)
 }
 
@@ -143,7 +132,6 @@ func (m *Machine) begin(now time.Time) {
 		m.born = now
 	}
 	m.tableFull = false
-	m.speaker = -1
 	since := m.NextDeadline()
 	if since.IsZero() {
 		m.stepped = now
@@ -153,14 +141,7 @@ func (m *Machine) begin(now time.Time) {
 		since = m.stepped // overdue, but awake: messages are served before the tick
 	}
 	m.stepped = now
-	if m.cfg.Plain {
-		return
-	}
-	late := now.Sub(since)
-	if late > m.cfg.ProbeTimeout {
-		m.doubt()
-	}
-	if late > m.cfg.ProbeInterval {
+	if late := now.Sub(since); late > m.cfg.ProbeInterval {
 		m.prober.abandon(now)
 		m.suspect.postpone(late + m.cfg.ProbeInterval)
 	}

@@ -55,8 +55,8 @@ const (
 	// MaxTagBytes bounds the keys and values of a member's tags together.
 	MaxTagBytes = 512
 	MaxTags     = 64
-	// MaxMemberBytes bounds one member as encoded, its accusers apart, so that
-	// any update fits into one datagram.
+	// MaxMemberBytes bounds one member as encoded, so that any update fits
+	// into one datagram.
 	MaxMemberBytes = 1000
 
 	// maxStarted is the first start time that no claim may carry: 48 bits of
@@ -89,16 +89,11 @@ type Member struct {
 	ProtoMin, ProtoMax uint8
 	// Tags are the user's. Nil when there are none.
 	Tags map[string]string
-	// Accusers are the instances that found a suspect not to answer, by their
-	// own probes: up to 4, in ascending order. No other state has any.
-	// They are no part of what Compare orders; equal claims unite theirs.
-	Accusers []uint64
 }
 
 // clone returns m with nothing shared.
 func (m Member) clone() Member {
 	m.Tags = maps.Clone(m.Tags)
-	m.Accusers = slices.Clone(m.Accusers)
 	return m
 }
 
@@ -166,15 +161,7 @@ func (m Member) Validate() error {
 	if err := checkTags(m.Tags); err != nil {
 		wrong("tags: %v", err)
 	}
-	if len(m.Accusers) > 0 && (m.State != Suspect || len(m.Accusers) > maxAccusers) {
-		wrong("%d accusers of a member that is %s", len(m.Accusers), m.State)
-	}
-	for i, a := range m.Accusers {
-		if a == 0 || i > 0 && a <= m.Accusers[i-1] {
-			wrong("accuser %d is zero or out of order", i)
-		}
-	}
-	if size := memberSize(&m) - accusersSize(&m); size > MaxMemberBytes {
+	if size := memberSize(&m); size > MaxMemberBytes {
 		wrong("encodes to %d bytes, the limit is %d", size, MaxMemberBytes)
 	}
 	if len(errs) == 0 {

@@ -41,9 +41,8 @@ type PingReq struct {
 	Updates  []Member
 }
 
-// Nack says that the sender received a PingReq, and has no answer from its
-// target so far (Lifeguard, Local Health Aware Probe): whoever hears it knows
-// that the fault is not its own.
+// Nack says that the sender received a PingReq, and no answer from its
+// target. Version 1 reserves it: received ones are accepted and do nothing.
 type Nack struct {
 	Seq  uint32
 	From uint64
@@ -57,17 +56,11 @@ type Gossip struct {
 
 // PushPull is one side's whole table. The request and its reply have the same
 // form; they travel over a stream, as they may be large.
-//
-// With Compare set it is a question without the table: whether the receiver's
-// digest is the same. It is answered with a Reply that has Compare set and the
-// receiver's digest, which is the same one; or else with the table.
 type PushPull struct {
 	Reply   bool
-	Compare bool
 	From    uint64
 	Payload []byte
-	Digest  uint64   // Compare
-	Members []Member // without Compare
+	Members []Member
 }
 
 // NameTaken answers the PushPull request of a process that has just started:

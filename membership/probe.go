@@ -5,104 +5,58 @@ import (
 	"time"
 )
 
-// maxChecks bounds the probes out of turn that are in flight at one time.
-const maxChecks = 16
-
 // prober asks one member after the other whether it is alive (SWIM §3.1).
 type prober struct {
-	// ring is this round's order: every member that we probe once, shuffled
-	// anew each round (SWIM §4.3), so that a member waits for at most two
-	// rounds. It may hold some that are no longer probed.
+	// ring is this round's order: every live member once, shuffled anew each
+	// round (SWIM §4.3), so that a member waits for at most two rounds.
 	ring     []*row
 	ringAt   int
 	ringPass uint64
 
-	nextProbe time.Time // zero when there is nobody to probe, or a probe of the round is in flight
-	open      []*probe  // in flight: one of the round at most, and checks
-}
+	nextProbe time.Time // zero when there is nobody to probe
 
-// probe is one question to one instance.
-type probe struct {
+	// The probe in flight; target is nil when there is none.
 	target   *row
 	instance uint64 // of the target when the probe began
 	seq      uint32
-	check    bool // out of turn, to verify a suspicion
-	began    time.Time
-	again    time.Time // when it is sent once more; zero when no more
 	indirect time.Time // when others are asked; zero once they are
 	deadline time.Time
-	// asked is how many others were, silent how many of them have not said
-	// yet that they had no answer either.
-	asked, silent int
-}
-
-func (p *probe) next() time.Time {
-	next := p.deadline
-	for _, at := range [...]time.Time{p.again, p.indirect} {
-		if !at.IsZero() && at.Before(next) {
-			next = at
-		}
-	}
-	return next
 }
 
 func (p *prober) next() time.Time {
-	next := p.nextProbe
-	for _, o := range p.open {
-		if at := o.next(); next.IsZero() || at.Before(next) {
-			next = at
-		}
+	switch {
+	case p.target == nil:
+		return p.nextProbe
+	case !p.indirect.IsZero():
+		return p.indirect
+	default:
+		return p.deadline
 	}
-	return next
 }
 
-// inTurn returns the probe of the round that is in flight, or nil.
-func (p *prober) inTurn() *probe {
-	for _, o := range p.open {
-		if !o.check {
-			return o
-		}
-	}
-	return nil
-}
-
-// asking tells whether a probe of an instance is in flight.
-func (p *prober) asking(instance uint64) bool {
-	return slices.ContainsFunc(p.open, func(o *probe) bool { return o.instance == instance })
-}
-
-// abandon drops the probes in flight without a verdict.
+// abandon drops the probe in flight without a verdict.
 func (p *prober) abandon(now time.Time) {
-	if p.inTurn() != nil {
+	if p.target != nil {
+		p.target = nil
 		p.nextProbe = now
 	}
-	p.open = nil
 }
 
-// welcome takes a member that has become live into the round, and wakes the
-// machine up if there was nobody to probe or exchange tables with.
+// welcome takes a member that has become live into the round, at a random
+// place of what is left of it (SWIM §4.3), and wakes the machine up if there
+// was nobody to probe or exchange tables with.
 func (m *Machine) welcome(now time.Time, r *row) {
 	p := &m.prober
-	if !m.sparse() { // else it is for neighbours to tell
-		m.enlist(r)
+	if r.ring != p.ringPass || !slices.Contains(p.ring[p.ringAt:], r) {
+		at := p.ringAt + m.cfg.Rand.IntN(len(p.ring)-p.ringAt+1)
+		p.ring = slices.Insert(p.ring, at, r)
+		r.ring = p.ringPass
 	}
-	if p.nextProbe.IsZero() && p.inTurn() == nil && !m.left {
+	if p.nextProbe.IsZero() && p.target == nil && !m.left {
 		p.nextProbe = now.Add(m.fraction(m.cfg.ProbeInterval))
 	}
 	m.scheduleExchange(now)
 	m.joined++
-}
-
-// enlist puts a member at a random place of what is left of the round
-// (SWIM §4.3).
-func (m *Machine) enlist(r *row) {
-	p := &m.prober
-	if r.ring == p.ringPass && slices.Contains(p.ring[p.ringAt:], r) {
-		return
-	}
-	at := p.ringAt + m.cfg.Rand.IntN(len(p.ring)-p.ringAt+1)
-	p.ring = slices.Insert(p.ring, at, r)
-	r.ring = p.ringPass
 }
 
 // fraction draws a part of d, so that members who start together do not stay
@@ -111,84 +65,48 @@ func (m *Machine) fraction(d time.Duration) time.Duration {
 	return time.Duration(m.cfg.Rand.Int64N(int64(d)))
 }
 
-// tickProbe moves the probes in flight on, and starts the next.
+// tickProbe moves the probe in flight on, and starts the next.
 func (m *Machine) tickProbe(now time.Time, out *Effects) {
 	p := &m.prober
-	for _, o := range slices.Clone(p.open) {
-		if due(o.again, now) {
-			m.askAgain(now, o, out)
-		}
-		if due(o.indirect, now) {
-			o.indirect = time.Time{}
-			m.probeIndirectly(o, out)
-		}
-		if due(o.deadline, now) {
-			m.failProbe(now, o, out)
-		}
+	if p.target != nil && due(p.indirect, now) {
+		p.indirect = time.Time{}
+		m.probeIndirectly(out)
 	}
-	if due(p.nextProbe, now) {
-		p.nextProbe = time.Time{}
-		if r := m.nextTarget(); r != nil {
-			m.ask(now, r, false, out)
-		}
+	if p.target != nil && due(p.deadline, now) {
+		m.failProbe(now, out)
+	}
+	if p.target == nil && due(p.nextProbe, now) {
+		m.startProbe(now, out)
 	}
 }
 
-// ask probes a member. How long it may take depends on our own health
-// (Lifeguard, Local Health Aware Probe).
-func (m *Machine) ask(now time.Time, r *row, check bool, out *Effects) {
-	o := &probe{
-		target: r, instance: r.Instance, seq: m.nextSeq(), check: check, began: now,
-		indirect: now.Add(m.stretch(m.cfg.ProbeTimeout)), deadline: now.Add(m.stretch(m.cfg.ProbeInterval)),
-	}
-	if !m.cfg.Plain {
-		o.again = now.Add(m.stretch(m.cfg.ProbeTimeout) / 2)
-	}
-	m.prober.open = append(m.prober.open, o)
-	m.sendProbe(r, o.seq, out)
-}
-
-// askAgain repeats a probe that has not been answered, at half the time-out
-// and each such time after that, until its end is near. It costs nothing while
-// answers come; where three datagrams in ten are lost, half of all probes
-// would fail but for this, and every third relayed one as well.
-func (m *Machine) askAgain(now time.Time, o *probe, out *Effects) {
-	o.again = now.Add(m.stretch(m.cfg.ProbeTimeout) / 2)
-	if !o.again.Before(o.deadline) {
-		o.again = time.Time{}
-	}
-	if o.target.Instance == o.instance && o.target.State.live() {
-		m.sendProbe(o.target, o.seq, out)
-	}
-}
-
-// check probes out of turn a member that others suspect, if we are one of
-// those who monitor it. So a suspicion is confirmed, or the suspect told of
-// it, after one probe, whoever's turn it is. (Lifeguard waits for turns.)
-func (m *Machine) check(now time.Time, r *row, out *Effects) {
-	if m.cfg.Plain || m.left || r.State != Suspect || len(m.prober.open) > maxChecks || m.prober.asking(r.Instance) || !m.monitors(r) {
+// startProbe probes the next live member of the round.
+func (m *Machine) startProbe(now time.Time, out *Effects) {
+	p := &m.prober
+	p.nextProbe = time.Time{}
+	r := m.nextTarget()
+	if r == nil {
 		return
 	}
-	m.ask(now, r, true, out)
+	p.target, p.instance, p.seq = r, r.Instance, m.nextSeq()
+	p.indirect = now.Add(m.cfg.ProbeTimeout)
+	p.deadline = now.Add(m.cfg.ProbeInterval)
+	m.sendProbe(r, p.seq, out)
 }
 
 // nextTarget returns whose turn it is; nil when nobody is live.
 func (m *Machine) nextTarget() *row {
 	p := &m.prober
 	for len(m.table.live) > 0 {
-		probed := m.table.live
-		if m.sparse() {
-			probed = m.neighbours() // first, for it may change the round
-		}
 		for p.ringAt < len(p.ring) {
 			r := p.ring[p.ringAt]
 			p.ring[p.ringAt] = nil
 			p.ringAt++
-			if m.probed(r) {
+			if r.liveAt >= 0 {
 				return r
 			}
 		}
-		p.ring = append(p.ring[:0], probed...)
+		p.ring = append(p.ring[:0], m.table.live...)
 		p.ringAt = 0
 		p.ringPass++
 		m.cfg.Rand.Shuffle(len(p.ring), func(i, j int) { p.ring[i], p.ring[j] = p.ring[j], p.ring[i] })
@@ -200,12 +118,11 @@ func (m *Machine) nextTarget() *row {
 }
 
 // sendProbe sends a probe, with what we hold against the target first: an
-// accused member learns of it from whoever probes it (Lifeguard, Buddy
-// System).
+// accused member learns of it from whoever probes it.
 func (m *Machine) sendProbe(r *row, seq uint32, out *Effects) {
 	msg := &Probe{Seq: seq, From: m.self.Instance, To: r.Instance, Payload: m.payload()}
 	var first, unfit []*row
-	if r.State != Alive && !m.cfg.Plain {
+	if r.State != Alive {
 		first = []*row{r}
 	}
 	msg.Updates, unfit = m.updates(m.room(msg), r.Instance, first)
@@ -213,49 +130,35 @@ func (m *Machine) sendProbe(r *row, seq uint32, out *Effects) {
 	m.gossipRest(r.PeerAddr, r.Instance, unfit, out)
 }
 
-// probeIndirectly asks k other members to probe the target (SWIM §3.1), and
-// to say so if they have no answer (Lifeguard, Local Health Aware Probe).
-func (m *Machine) probeIndirectly(o *probe, out *Effects) {
-	for _, r := range m.helpers(o.target, m.cfg.IndirectProbes) {
-		msg := &PingReq{Seq: o.seq, From: m.self.Instance, Target: o.instance, WantNack: !m.cfg.Plain}
+// probeIndirectly asks k other members to probe the target (SWIM §3.1).
+func (m *Machine) probeIndirectly(out *Effects) {
+	p := &m.prober
+	others := m.table.sample(m.cfg.Rand, m.cfg.IndirectProbes, func(r *row) bool {
+		return r != p.target && r.State == Alive
+	})
+	for _, r := range others {
+		msg := &PingReq{Seq: p.seq, From: m.self.Instance, Target: p.instance}
 		msg.Updates, _ = m.updates(m.room(msg), r.Instance, nil)
 		m.send(r.PeerAddr, msg, out)
-		o.asked++
 	}
-	o.silent = o.asked
 }
 
 // failProbe ends a probe that nobody answered.
-func (m *Machine) failProbe(now time.Time, o *probe, out *Effects) {
-	m.endProbe(o, ProbeTimeout, out)
-	if m.heldUp() {
-		m.doubt()
-		return // it may not even have been sent
-	}
-	if o.silent*2 > o.asked && m.heard.Before(o.began) {
-		// Helpers that do not answer either, nor anybody else: it may be us.
-		// Whoever hears others is well; many may have gone at once.
-		m.doubt()
-	}
-	r := o.target
-	switch {
-	case r.Instance != o.instance:
-	case r.State == Alive:
+func (m *Machine) failProbe(now time.Time, out *Effects) {
+	r, instance := m.prober.target, m.prober.instance
+	m.endProbe(ProbeTimeout, out)
+	if r.Instance == instance && r.State == Alive {
 		m.becomeSuspect(now, r, out)
-	case r.State == Suspect:
-		m.confirm(now, r, []uint64{m.self.Instance})
 	}
 }
 
-// endProbe closes a probe in flight. The next of the round begins a whole
-// interval after this one did.
-func (m *Machine) endProbe(o *probe, result ProbeResult, out *Effects) {
+// endProbe closes the probe in flight. The next begins a whole interval after
+// this one did.
+func (m *Machine) endProbe(result ProbeResult, out *Effects) {
 	p := &m.prober
-	out.event(Event{Kind: EventProbe, Member: o.target.Member, Probe: result})
-	if !o.check {
-		p.nextProbe = o.deadline
-	}
-	p.open = slices.DeleteFunc(p.open, func(other *probe) bool { return other == o })
+	out.event(Event{Kind: EventProbe, Member: p.target.Member, Probe: result})
+	p.nextProbe = p.deadline
+	p.target = nil
 }
 
 // onProbe answers, if it is this instance that is asked.
@@ -287,7 +190,6 @@ func (m *Machine) accuse(now time.Time, from string, sender uint64, tell []*row,
 	switch {
 	case r == nil:
 		m.greet(now, from, out)
-	case m.cfg.Plain && r.State == Suspect:
 	case r != m.self && (r.State == Suspect || r.State == Dead) && !containsRow(tell, r):
 		tell = append(tell, r)
 	}
@@ -298,16 +200,13 @@ func (m *Machine) accuse(now time.Time, from string, sender uint64, tell []*row,
 func (m *Machine) onAck(now time.Time, from string, msg *Ack, out *Effects) {
 	m.gossipRest(from, 0, m.hearAll(now, from, msg.Updates, out), out)
 	m.handOut(msg.From, msg.Payload, out)
-	for _, o := range m.prober.open {
-		if msg.Seq != o.seq || msg.From != o.instance {
-			continue
-		}
+	p := &m.prober
+	if p.target != nil && msg.Seq == p.seq && msg.From == p.instance {
 		result := ProbeAck
 		if msg.Relayed {
 			result = ProbeIndirectAck
 		}
-		m.health.better()
-		m.endProbe(o, result, out)
+		m.endProbe(result, out)
 		return
 	}
 	if req, ok := m.relays.take(msg.Seq, msg.From); ok && !msg.Relayed {
@@ -330,46 +229,7 @@ func (m *Machine) onPingReq(now time.Time, from string, msg *PingReq, out *Effec
 	seq := m.nextSeq()
 	m.relays.add(relay{
 		own: seq, seq: msg.Seq, addr: from, asker: msg.From, target: msg.Target,
-		until: now.Add(m.cfg.ProbeInterval), nackAt: now.Add(m.nackAfter()), nack: msg.WantNack,
-		againAt: now.Add(m.nackAfter() / 2), again: msg.WantNack,
+		until: now.Add(m.cfg.ProbeInterval),
 	})
 	m.sendProbe(target, seq, out)
-}
-
-// nackAfter is how long a helper waits before it says that the target has not
-// answered: four fifths of what the asker has left (Lifeguard, Local Health
-// Aware Probe), so that the answer comes in time.
-func (m *Machine) nackAfter() time.Duration {
-	return (m.cfg.ProbeInterval - m.cfg.ProbeTimeout) * 4 / 5
-}
-
-// tickRelays repeats the probes that we make for others, once, and tells the
-// askers that their targets have not answered us either. The relays stay open:
-// an ack may still come.
-func (m *Machine) tickRelays(now time.Time, out *Effects) {
-	for i := range m.relays.open {
-		r := &m.relays.open[i]
-		if r.again && due(r.againAt, now) {
-			r.again = false
-			if target := m.table.byInstance[r.target]; target != nil && target != m.self {
-				m.sendProbe(target, r.own, out)
-			}
-		}
-		if r.nack && due(r.nackAt, now) {
-			r.nack = false
-			m.send(r.addr, &Nack{Seq: r.seq, From: m.self.Instance}, out)
-		}
-	}
-}
-
-// onNack notes that a helper is well and has no answer.
-func (m *Machine) onNack(msg *Nack) {
-	if m.table.byInstance[msg.From] == nil {
-		return
-	}
-	for _, o := range m.prober.open {
-		if msg.Seq == o.seq {
-			o.silent = max(0, o.silent-1)
-		}
-	}
 }

@@ -70,13 +70,13 @@ func TestKOthersAreAskedToProbe(t *testing.T) {
 			for _, r := range m.table.live {
 				if r.Instance != target {
 					suspect = r.Instance
-					hears(m, m.prober.open[0].indirect, with(r.Member, func(m *Member) { m.State = Suspect }), out)
+					hears(m, m.prober.indirect, with(r.Member, func(m *Member) { m.State = Suspect }), out)
 					break
 				}
 			}
 		}
 		out.Reset()
-		m.Tick(m.prober.open[0].indirect, out)
+		m.Tick(m.prober.indirect, out)
 		asked := make(map[string]bool)
 		for _, p := range out.Packets {
 			if req, ok := p.Msg.(*PingReq); ok {
@@ -113,7 +113,7 @@ func TestAnInstanceThatWasReplacedWhileProbedIsNotSuspectedForIt(t *testing.T) {
 	m.Tick(m.NextDeadline(), out)
 	hears(m, simStart, with(others(1)[0], func(m *Member) { m.Instance, m.Started, m.Incarnation = 77, 200, 200 }), out)
 	out.Reset()
-	tickUntil(m, m.prober.open[0].deadline, out)
+	tickUntil(m, m.prober.deadline, out)
 	require.Equal(t, map[EventKind]int{EventProbe: 1}, kinds(out))
 	require.Equal(t, Alive, m.table.byInstance[77].State)
 }
@@ -150,7 +150,8 @@ func TestPayloadsOfStrangersAndTheDeadAreNotHandedOut(t *testing.T) {
 	m.Step(simStart, "m0000:1", p, out)
 	require.Len(t, out.Payloads, 1)
 	m.Step(simStart, "m0000:1", &Probe{Seq: 1, From: 9, To: 1, Payload: []byte("x")}, out)
-	m.Step(dies(m, simStart, out, b), "m0000:1", p, out)
+	hears(m, simStart, with(b, func(m *Member) { m.State = Dead }), out)
+	m.Step(simStart, "m0000:1", p, out)
 	require.Len(t, out.Payloads, 1)
 }
 

@@ -18,18 +18,10 @@ const (
 	// maxWarnings is how many members one table's accusations are passed on
 	// to. The accuser keeps calling, so that the others get theirs later.
 	maxWarnings = 64
-	// exchangeScale is the number of members up to which whole tables may be
-	// exchanged each interval. Tables grow with the cluster; while it is never
-	// quiet the time between them grows too, so that the bytes a second do not.
+	// exchangeScale is the number of members up to which the interval of
+	// periodic push-pulls holds. Tables grow with the cluster; beyond, the
+	// interval grows too, so that the bytes a second do not.
 	exchangeScale = 64
-	// quiet is how long nobody has come or gone before tables are compared:
-	// in quietRounds rounds of gossip a change has reached everybody.
-	quietRounds = 20
-	// rejoinCredit is by how much a member's allowance for contacting the
-	// dead grows in one rejoin interval, in a cluster beyond meshLimit: an
-	// address where nobody answers costs some kilobytes, and what all members
-	// do together grows with the cluster anyway.
-	rejoinCredit = 0.1
 	// exchangeSoon is by how much the first interval after news is shorter
 	// than the usual one. Each following one is twice as long.
 	exchangeSoon = 16
@@ -50,20 +42,15 @@ type exchange struct {
 	nextRejoin time.Time
 
 	nextExchange time.Time
-	// lastExchange is when whole tables were last exchanged or compared.
-	lastExchange time.Time
-	changed      time.Time // when a live member last came or went
-	liveVersion  uint64    // of the table then
 	// eager shortens the interval; it is halved until it is 1.
 	eager     time.Duration
 	nextGreet time.Time
 }
 
 type call struct {
-	id      uint64
-	addr    string
-	until   time.Time
-	compare bool // only a digest was sent
+	id    uint64
+	addr  string
+	until time.Time
 }
 
 func (x *exchange) next() time.Time {
@@ -127,7 +114,7 @@ func (m *Machine) Join(now time.Time, addrs []string, out *Effects) error {
 		}
 		m.tables.join = append(m.tables.join, addr)
 		m.table.version++
-		if budget > 0 && m.call(now, addr, m.wholeTable(false), out) {
+		if budget > 0 && m.call(now, addr, out) {
 			budget--
 		}
 	}
@@ -154,7 +141,7 @@ func (m *Machine) scheduleExchange(now time.Time) {
 	if x.eager > 1 {
 		every /= x.eager
 		x.eager /= 2
-	} else if m.cfg.Plain {
+	} else {
 		every *= time.Duration(len(m.table.live)/exchangeScale + 1)
 	}
 	x.nextExchange = now.Add(every/2 + m.fraction(every))
@@ -179,44 +166,15 @@ func (m *Machine) tickExchange(now time.Time, out *Effects) {
 			x.nextRejoin = now.Add(m.cfg.RejoinInterval)
 		}
 	}
-	if x.liveVersion != m.table.liveVersion {
-		x.liveVersion, x.changed = m.table.liveVersion, now
-	}
 	if due(x.nextExchange, now) {
 		x.nextExchange = time.Time{}
-		m.startExchange(now, out)
-		if x.nextExchange.IsZero() && len(m.table.live) > 0 {
+		for _, r := range m.table.sample(m.cfg.Rand, 1, func(r *row) bool { return r.State == Alive }) {
+			m.call(now, r.PeerAddr, out)
+		}
+		if len(m.table.live) > 0 {
 			m.scheduleExchange(now)
 		}
 	}
-}
-
-// startExchange compares tables with a neighbour, so that whatever gossip
-// missed is found; an equal table costs two small messages. Plain SWIM
-// exchanges whole tables with anybody.
-func (m *Machine) startExchange(now time.Time, out *Effects) {
-	x := &m.tables
-	if m.cfg.Plain {
-		for _, r := range m.table.sample(m.cfg.Rand, 1, func(r *row) bool { return r.State == Alive }) {
-			m.call(now, r.PeerAddr, m.wholeTable(false), out)
-		}
-		return
-	}
-	// What is under way by gossip is no difference. Where something always
-	// is, tables are exchanged nevertheless, the more rarely the larger.
-	quiet := quietRounds * m.cfg.GossipInterval
-	patience := m.cfg.PushPullInterval * time.Duration(len(m.table.live)/exchangeScale)
-	if x.eager <= 1 && now.Sub(x.changed) < quiet && now.Sub(x.lastExchange) < patience {
-		x.nextExchange = now.Add(quiet/2 + m.fraction(quiet))
-		return
-	}
-	x.lastExchange = now
-	near := slices.DeleteFunc(slices.Clone(m.neighbours()), func(r *row) bool { return r.State != Alive })
-	if len(near) == 0 {
-		return
-	}
-	question := &PushPull{Compare: true, From: m.self.Instance, Payload: m.payload(), Digest: m.table.digest}
-	m.call(now, near[m.cfg.Rand.IntN(len(near))].PeerAddr, question, out)
 }
 
 // rejoin contacts the next few of those who are dead or have not answered
@@ -234,11 +192,8 @@ func (m *Machine) rejoin(now time.Time, out *Effects) {
 
 	fanout := m.cfg.RejoinFanout
 	dead := m.deadAddrs(now, used)
-	grown := min(1, rejoinRedundancy/float64(len(m.table.live)+1)) * float64(len(dead))
-	if m.sparse() {
-		grown = min(grown, rejoinCredit)
-	}
-	x.credit = min(x.credit+grown, float64(fanout))
+	share := min(1, rejoinRedundancy/float64(len(m.table.live)+1))
+	x.credit = min(x.credit+share*float64(len(dead)), float64(fanout))
 	budget := min(int(x.credit), len(dead))
 	if len(x.join) > 0 {
 		budget = min(budget, max(1, fanout/2))
@@ -246,7 +201,7 @@ func (m *Machine) rejoin(now time.Time, out *Effects) {
 	at, _ := slices.BinarySearch(dead, x.deadCursor+"\x00")
 	for i := 0; i < len(dead) && budget > 0; i++ {
 		addr := dead[(at+i)%len(dead)]
-		if m.call(now, addr, m.wholeTable(false), out) {
+		if m.call(now, addr, out) {
 			x.deadCursor = addr
 			x.credit--
 			budget--
@@ -258,7 +213,7 @@ func (m *Machine) rejoin(now time.Time, out *Effects) {
 			break
 		}
 		x.joinCursor = (x.joinCursor + 1) % len(x.join)
-		if m.call(now, x.join[x.joinCursor], m.wholeTable(false), out) {
+		if m.call(now, x.join[x.joinCursor], out) {
 			fanout--
 		}
 	}
@@ -289,12 +244,12 @@ func (m *Machine) greet(now time.Time, addr string, out *Effects) {
 		return
 	}
 	m.tables.nextGreet = now.Add(m.cfg.ProbeInterval)
-	m.call(now, addr, m.wholeTable(false), out)
+	m.call(now, addr, out)
 }
 
 // call starts a push-pull, unless one with that address or too many are in
 // flight already.
-func (m *Machine) call(now time.Time, addr string, req *PushPull, out *Effects) bool {
+func (m *Machine) call(now time.Time, addr string, out *Effects) bool {
 	x := &m.tables
 	// The driver ends every call; should it forget one, the place is free
 	// again after twice the time that it may take.
@@ -303,8 +258,8 @@ func (m *Machine) call(now time.Time, addr string, req *PushPull, out *Effects) 
 		return false
 	}
 	x.callID++
-	x.calls = append(x.calls, call{id: x.callID, addr: addr, until: now.Add(2 * m.cfg.PushPullTimeout), compare: req.Compare})
-	out.PushPulls = append(out.PushPulls, PushPullCall{ID: x.callID, To: addr, Req: req})
+	x.calls = append(x.calls, call{id: x.callID, addr: addr, until: now.Add(2 * m.cfg.PushPullTimeout)})
+	out.PushPulls = append(out.PushPulls, PushPullCall{ID: x.callID, To: addr, Req: m.wholeTable(false)})
 	return true
 }
 
@@ -319,12 +274,6 @@ func (m *Machine) wholeTable(reply bool) *PushPull {
 // onRequest merges the sender's table and answers with what came out, any
 // refutation of our own included.
 func (m *Machine) onRequest(now time.Time, from string, msg *PushPull, out *Effects) {
-	if msg.Compare && msg.Digest == m.table.digest {
-		m.handOut(msg.From, msg.Payload, out)
-		same := &PushPull{Reply: true, Compare: true, From: m.self.Instance, Payload: m.payload(), Digest: m.table.digest}
-		out.Replies = append(out.Replies, Reply{To: from, Msg: same})
-		return
-	}
 	m.merge(now, from, msg, out)
 	if !m.yielded {
 		out.Replies = append(out.Replies, Reply{To: from, Msg: m.wholeTable(true)})
@@ -336,7 +285,7 @@ func (m *Machine) onRequest(now time.Time, from string, msg *PushPull, out *Effe
 func (m *Machine) Answered(now time.Time, id uint64, answer Message, out *Effects) {
 	m.begin(now)
 	if c, ok := m.tables.take(id); ok {
-		m.onAnswer(now, c.addr, answer, c.compare, out)
+		m.onAnswer(now, c.addr, answer, out)
 	}
 }
 
@@ -354,12 +303,10 @@ func (m *Machine) Request(now time.Time) *PushPull {
 // Contacted tells the machine how a Request was answered.
 func (m *Machine) Contacted(now time.Time, addr string, answer Message, out *Effects) {
 	m.begin(now)
-	m.onAnswer(now, addr, answer, false, out)
+	m.onAnswer(now, addr, answer, out)
 }
 
-// onAnswer takes in what a push-pull was answered with; compared tells that
-// only a digest had been sent.
-func (m *Machine) onAnswer(now time.Time, addr string, answer Message, compared bool, out *Effects) {
+func (m *Machine) onAnswer(now time.Time, addr string, answer Message, out *Effects) {
 	if m.yielded {
 		return
 	}
@@ -376,26 +323,9 @@ func (m *Machine) onAnswer(now time.Time, addr string, answer Message, compared 
 	if reply.From == m.self.Instance {
 		return // the address was our own
 	}
-	if reply.Compare {
-		m.handOut(reply.From, reply.Payload, out)
-		return
-	}
 	if m.merge(now, addr, reply, out) {
 		m.gossipTo(addr, reply.From, []*row{m.self}, out)
 	}
-	if compared && !m.yielded && digestOfAll(reply.Members) != m.table.digest {
-		m.call(now, addr, m.wholeTable(false), out) // it lacks what we have
-	}
-}
-
-// digestOfAll is a table's digest, of its members as they are sent.
-func digestOfAll(members []Member) (digest uint64) {
-	for i := range members {
-		if members[i].State.live() {
-			digest += digestOf(&members[i])
-		}
-	}
-	return digest
 }
 
 // onNameTaken gives the name up, unless this process has borne it for a while:

@@ -17,11 +17,6 @@ type relay struct {
 	asker  uint64
 	target uint64
 	until  time.Time
-	nackAt time.Time
-	nack   bool // wanted, and not sent
-	// againAt is when our probe is sent once more.
-	againAt time.Time
-	again   bool
 }
 
 // relays are in the order of their ends, for all last equally long.
@@ -51,17 +46,7 @@ func (v *relays) next() time.Time {
 	if len(v.open) == 0 {
 		return time.Time{}
 	}
-	next := v.open[0].until
-	for i := range v.open {
-		r := &v.open[i]
-		if r.nack && r.nackAt.Before(next) {
-			next = r.nackAt
-		}
-		if r.again && r.againAt.Before(next) {
-			next = r.againAt
-		}
-	}
-	return next
+	return v.open[0].until
 }
 
 func (v *relays) expire(now time.Time) {

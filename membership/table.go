@@ -25,12 +25,7 @@ type row struct {
 	gone          *list.Element // in table.dead or table.left
 	queued        *list.Element // in one of gossip's lists, that of told
 	told          int           // how often the claim was told since it is queued
-	toldTo        uint32        // which of our neighbours know it from us, or we from them
-	suspectSince  time.Time     // while Suspect: when we first heard of it
 	suspectUntil  time.Time     // while Suspect
-	condemned     bool          // while Suspect: others hold it dead
-	place         uint64        // what its positions on the rings follow from
-	sum           uint64        // what it adds to table.digest
 	ring          uint64        // the prober's round that the row was put into last
 }
 
@@ -43,26 +38,7 @@ type table struct {
 	live       []*row     // alive or suspect, without the own row
 	dead, left *list.List // longest first
 	version    uint64
-	// liveVersion changes whenever the set of live names does.
-	liveVersion uint64
-	// digest is the sum over the live members, the own included, of a hash of
-	// instance and incarnation: equal where the tables are. It need not
-	// withstand somebody who looks for collisions; a member can lie anyway.
-	digest uint64
 }
-
-// account brings the digest up to date after a row has changed.
-func (t *table) account(r *row) {
-	t.digest -= r.sum
-	r.sum = 0
-	if r.State.live() {
-		r.sum = digestOf(&r.Member)
-	}
-	t.digest += r.sum
-}
-
-// digestOf is what a live member adds to the digest of a table.
-func digestOf(c *Member) uint64 { return scatter(c.Instance + scatter(c.Incarnation)) }
 
 func (t *table) init() {
 	t.byName = make(map[string]*row)
@@ -72,7 +48,7 @@ func (t *table) init() {
 
 // insert files a new row, in no list of its state.
 func (t *table) insert(c Member) *row {
-	r := &row{Member: c, size: memberSize(&c), allAt: len(t.all), liveAt: -1, place: placeOf(c.Name)}
+	r := &row{Member: c, size: memberSize(&c), allAt: len(t.all), liveAt: -1}
 	t.byName[c.Name] = r
 	t.byInstance[c.Instance] = r
 	t.all = append(t.all, r)
@@ -87,7 +63,6 @@ func (t *table) write(r *row, c Member) {
 		t.byInstance[c.Instance] = r
 	}
 	r.Member, r.size = c, memberSize(&c)
-	t.account(r)
 	t.version++
 }
 
@@ -102,14 +77,12 @@ func (t *table) file(r *row) {
 	case r.State.live() && r.liveAt < 0:
 		r.liveAt = len(t.live)
 		t.live = append(t.live, r)
-		t.liveVersion++
 	case !r.State.live() && r.liveAt >= 0:
 		last := t.live[len(t.live)-1]
 		t.live[r.liveAt], last.liveAt = last, r.liveAt
 		t.live[len(t.live)-1] = nil
 		t.live = t.live[:len(t.live)-1]
 		r.liveAt = -1
-		t.liveVersion++
 	}
 	switch r.State {
 	case Dead:

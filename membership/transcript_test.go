@@ -27,8 +27,8 @@ import (
 //	answered id=N from=INSTANCE, then one member a line; failed id=N [self]
 //	members, deadline
 //
-// A member is NAME/INSTANCE STATE [start=S] [+INCARNATION] [at=ADDR]
-// [by=ACCUSER …]; what is left out is start=100, +0 and NAME:1.
+// A member is NAME/INSTANCE STATE [start=S] [+INCARNATION] [at=ADDR]; what is
+// left out is start=100, +0 and NAME:1.
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		if !strings.HasSuffix(path, ".txt") {
@@ -188,9 +188,6 @@ func formatMember(m Member) string {
 	if m.PeerAddr != m.Name+":1" {
 		s += " at=" + m.PeerAddr
 	}
-	for _, a := range m.Accusers {
-		s += fmt.Sprintf(" by=%d", a)
-	}
 	return s
 }
 
@@ -226,9 +223,6 @@ func formatMessage(msg Message) string {
 		members = m.Updates
 	case *PingReq:
 		fmt.Fprintf(&b, "ping-req seq=%d from=%d target=%d", m.Seq, m.From, m.Target)
-		if m.WantNack {
-			b.WriteString(" nack=1")
-		}
 		members = m.Updates
 	case *Nack:
 		fmt.Fprintf(&b, "nack seq=%d from=%d", m.Seq, m.From)
@@ -237,12 +231,7 @@ func formatMessage(msg Message) string {
 		members = m.Updates
 	case *PushPull:
 		kind := "request"
-		switch {
-		case m.Compare && m.Reply:
-			kind = "same"
-		case m.Compare:
-			kind = "compare"
-		case m.Reply:
+		if m.Reply {
 			kind = "reply"
 		}
 		fmt.Fprintf(&b, "%s from=%d", kind, m.From)
@@ -276,7 +265,7 @@ func parseMessage(t *testing.T, line string) Message {
 	case "ack":
 		return &Ack{Seq: uint32(number("seq")), From: number("from"), Relayed: values["relayed"] == "1", Payload: []byte(values["payload"]), Updates: members}
 	case "ping-req":
-		return &PingReq{Seq: uint32(number("seq")), From: number("from"), Target: number("target"), WantNack: values["nack"] == "1", Updates: members}
+		return &PingReq{Seq: uint32(number("seq")), From: number("from"), Target: number("target"), Updates: members}
 	case "nack":
 		return &Nack{Seq: uint32(number("seq")), From: number("from")}
 	case "gossip":
@@ -322,10 +311,6 @@ func parseMember(fields []string) (Member, error) {
 			inc, err = strconv.ParseUint(f[1:], 10, 64)
 		case strings.HasPrefix(f, "at="):
 			m.PeerAddr = f[len("at="):]
-		case strings.HasPrefix(f, "by="):
-			var accuser uint64
-			accuser, err = strconv.ParseUint(f[len("by="):], 10, 64)
-			m.Accusers = append(m.Accusers, accuser)
 		default:
 			err = fmt.Errorf("unknown %q", f)
 		}
