@@ -107,7 +107,9 @@ func (c *cluster) checkKey(n *node, key string) error {
 	case e.Version.Less(must) && !of.mayGo(must, n.latest):
 		return fmt.Errorf("%s: %q went back to version %s, it held %s", n.host.name, key, e.Version, must)
 	}
-	if later := of.seenAfter(n, e.Version); !later.IsZero() {
+	// A dead entry may stay until it is purged: what has been let go elsewhere is not
+	// dropped here where all live entries are equal, and harms nobody.
+	if later := of.seenAfter(n, e.Version); !later.IsZero() && of[e.Version].liveAt(n.latest) {
 		return fmt.Errorf("%s: %q is at version %s, and went back to that: %s, which had seen it, is known", n.host.name, key, e.Version, later)
 	}
 	if err := c.model.matches(&e); err != nil {
