@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tochemey/gokv"
 	"github.com/tochemey/gokv/internal/clustertest"
 )
 
@@ -20,13 +19,7 @@ const (
 func measureRepair(ctx context.Context, entries, differing, valueBytes int) (figures []figure, err error) {
 	var setBack atomic.Int64
 	o := roundOptions{keys: entries, differing: differing, valueBytes: valueBytes}
-	c, err := clustertest.New(ctx, clustertest.Options{Nodes: 2, Configure: func(name string, cfg *gokv.Config) {
-		cfg.SyncInterval = time.Hour // nothing is repaired before it is asked for
-		cfg.MaxClockSkew = allowedSkew
-		if name == "b" {
-			cfg.Clock = func() time.Time { return time.Now().Add(-time.Duration(setBack.Load())) }
-		}
-	}})
+	c, err := twoThatDrift(ctx, &setBack)
 	if err != nil {
 		return nil, err
 	}

@@ -29,13 +29,7 @@ const (
 // connections that are up, with everything that the round causes.
 func measureRound(ctx context.Context, o roundOptions) (figures []figure, err error) {
 	var setBack atomic.Int64
-	c, err := clustertest.New(ctx, clustertest.Options{Nodes: 2, Configure: func(name string, cfg *gokv.Config) {
-		cfg.SyncInterval = time.Hour // the one round is the one that is asked for
-		cfg.MaxClockSkew = allowedSkew
-		if name == "b" {
-			cfg.Clock = func() time.Time { return time.Now().Add(-time.Duration(setBack.Load())) }
-		}
-	}})
+	c, err := twoThatDrift(ctx, &setBack)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +76,18 @@ func measureRound(ctx context.Context, o roundOptions) (figures []figure, err er
 			figure{Workload: "round", Name: "entries that the first one moved, both ways", Value: float64(r.EntriesSent + r.EntriesReceived), Unit: ""})
 	}
 	return figures, nil
+}
+
+// twoThatDrift starts two nodes between which no round is opened that is not asked
+// for. The clock of b is set back by what is stored.
+func twoThatDrift(ctx context.Context, setBack *atomic.Int64) (*clustertest.Cluster, error) {
+	return clustertest.New(ctx, clustertest.Options{Nodes: 2, Configure: func(name string, cfg *gokv.Config) {
+		cfg.SyncInterval = time.Hour
+		cfg.MaxClockSkew = allowedSkew
+		if name == "b" {
+			cfg.Clock = func() time.Time { return time.Now().Add(-time.Duration(setBack.Load())) }
+		}
+	}})
 }
 
 // drift makes b lack what a writes: half of it is stale there, half missing.

@@ -49,20 +49,12 @@ func (l *deadList) renew(rec records) {
 	}
 }
 
-// deadKey is a dead entry's key and version time.
-type deadKey struct {
-	key  string
-	time uint64
-}
-
 // oldestOf lists the n oldest.
-func (l *deadList) oldestOf(rec records, n int) []deadKey {
-	all := make([]deadKey, len(l.refs))
-	for i, ref := range l.refs {
-		r := rec.at(ref)
-		all[i] = deadKey{string(r.key()), r.version().Time}
-	}
-	slices.SortFunc(all, func(a, b deadKey) int { return cmp.Compare(a.time, b.time) })
+func (l *deadList) oldestOf(rec records, n int) []slab.Ref {
+	all := slices.Clone(l.refs)
+	slices.SortFunc(all, func(a, b slab.Ref) int {
+		return cmp.Compare(rec.at(a).version().Time, rec.at(b).version().Time)
+	})
 	return all[:n]
 }
 
@@ -108,10 +100,9 @@ func (e *Engine) purgeShard(s *shard, upto uint64, may func(Version) bool) int {
 				from++
 				continue
 			}
-			e.hide(v)
 			key := r.keyView()
 			p := e.placeOf(s, k, k.hasher.Position(key), key)
-			e.removeLocked(&p) // another one takes its place in the list
+			e.letGoLocked(&p) // another one takes its place in the list
 			done++
 		}
 		if from >= len(s.dead.refs) {
@@ -137,10 +128,10 @@ func (e *Engine) PurgeBeyond(most int) int {
 			beyond += each / 16
 			done += beyond
 			k := e.keyed.Load()
-			for _, d := range s.dead.oldestOf(e.slab, beyond) {
-				p := e.placeOf(s, k, k.hasher.Position(d.key), d.key)
-				e.hide(p.old.version())
-				e.removeLocked(&p)
+			for _, ref := range s.dead.oldestOf(e.slab, beyond) {
+				key := e.slab.at(ref).keyView()
+				p := e.placeOf(s, k, k.hasher.Position(key), key)
+				e.letGoLocked(&p)
 			}
 			s.dead.renew(e.slab)
 		}

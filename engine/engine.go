@@ -419,8 +419,7 @@ func (e *Engine) apply(now int64, ent *Entry, theirs *causal.Seen, unseen bool) 
 	p := e.placeOf(s, k, pos, ent.Key)
 	if p.old != nil && theirs != nil && p.old.stage() == stageDead {
 		if v := p.old.version(); v != ent.Version && theirs.Covers(dot(v)) {
-			e.hide(v)
-			e.removeLocked(&p)
+			e.letGoLocked(&p)
 			p = e.placeOf(s, k, pos, ent.Key)
 		}
 	}

@@ -248,8 +248,7 @@ func (s *Source) LetGo(it merkle.Item) {
 		if at := p.old.expiresAt(); at != 0 && at <= now {
 			return // the peer's cut may be the later one; here the cut comes, too
 		}
-		s.engine.hide(p.old.version())
-		s.engine.removeLocked(p)
+		s.engine.letGoLocked(p)
 	})
 }
 

@@ -184,6 +184,12 @@ func (e *Engine) removeLocked(p *place) {
 	e.settleLocked(s)
 }
 
+// letGoLocked forgets a key whole, and hides what it held. The shard's w must be held.
+func (e *Engine) letGoLocked(p *place) {
+	e.hide(p.old.version())
+	e.removeLocked(p)
+}
+
 // settleLocked notes when the shard is next to be swept, and what its index takes.
 // s.w must be held.
 func (e *Engine) settleLocked(s *shard) {
