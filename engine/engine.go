@@ -55,6 +55,7 @@ type Engine struct {
 	know     knowledge
 	budget   budget
 	parking  parking
+	gone     goneList
 
 	// keyed is replaced by a rekey, which holds all of every shard's locks. So
 	// whoever holds one of them knows that positions and digests do not change.

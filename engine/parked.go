@@ -23,7 +23,8 @@ const (
 	maxParkedBytes = 4 << 20 // of keys and values
 )
 
-// parking holds entries that are not due yet. Its lock is taken alone.
+// parking holds entries that are not due yet. Its lock is taken alone, or before that of the gone
+// instances.
 type parking struct {
 	mu     sync.Mutex
 	queue  parkedQueue
@@ -61,6 +62,7 @@ func (e *Engine) park(now int64, ent *Entry, pushed bool, hidden causal.Vector) 
 	}
 	p.parked[ent.Version] = true
 	p.bytes += size
+	e.noteGone(ent.Version)
 	return true
 }
 
@@ -91,6 +93,17 @@ func (e *Engine) Unpark(now int64, merged func(ent *Entry, outcome merkle.Outcom
 			merged(&next.ent, outcome, lag)
 		}
 	}
+}
+
+// instances are those of which entries are parked.
+func (p *parking) instances() map[uint64]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[uint64]bool)
+	for i := range p.queue {
+		all[p.queue[i].ent.Version.Instance] = true
+	}
+	return all
 }
 
 // count is how many entries are parked.

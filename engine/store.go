@@ -84,6 +84,7 @@ func (e *Engine) storeLocked(p *place, ent *Entry) {
 		late.Value, late.reaped = nil, true
 		ent = &late
 	}
+	e.noteGone(ent.Version)
 	fixed := ent.digestFields()
 	digest := p.keyed.hasher.Entry(ent.Key, &fixed)
 	if p.old != nil {

@@ -209,6 +209,12 @@ func (k *Knowledge) Names(instance uint64) bool {
 		slices.ContainsFunc(k.Seen.Ahead, func(a Ahead) bool { return a.Instance == instance })
 }
 
+// KeepNamed drops from s all instances of which nothing is kept here.
+func (k *Knowledge) KeepNamed(s *Seen) {
+	s.Base = slices.DeleteFunc(s.Base, func(d Dot) bool { return !k.Names(d.Instance) })
+	s.Ahead = slices.DeleteFunc(s.Ahead, func(a Ahead) bool { return !k.Names(a.Instance) })
+}
+
 // Clone is a copy that shares nothing with k.
 func (k *Knowledge) Clone() Knowledge {
 	return Knowledge{k.Seen.Clone(), k.Hidden.Clone()}
