@@ -3,6 +3,7 @@ package gokv
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tochemey/gokv/client/wire"
@@ -81,14 +82,17 @@ func (n *Node) forgetHere(name string, instance uint64) {
 	}
 }
 
-// waitedFor lists the instances of a name that count when dead entries are to go.
+// waitedFor lists the instances of a name that count when dead entries are to go, or
+// may return.
 func (n *Node) waitedFor(name string) (ids []uint64) {
 	for _, h := range n.replication.horizon.HeldUp() {
 		if n.nameOf(h.Instance) == name {
 			ids = append(ids, h.Instance)
 		}
 	}
-	return ids
+	ids = append(ids, n.replication.horizon.MayReturn(name)...)
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (n *Node) memberNamed(name string) (membership.Member, bool) {

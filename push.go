@@ -77,6 +77,10 @@ func (p *pusher) run() {
 
 // push sends one batch and waits for its acknowledgement.
 func (p *pusher) push(push replica.Push) error {
+	hidden := p.r.node.engine.Hidden()
+	if replica.Outdated(p.hidden, hidden) {
+		p.hangUp()
+	}
 	if p.stream == nil {
 		if err := p.dial(); err != nil {
 			return err
@@ -87,7 +91,7 @@ func (p *pusher) push(push replica.Push) error {
 	}
 	frame := replica.PushFrame{
 		Seq: push.Seq, Clock: p.r.node.engine.Clock().Read(),
-		Hidden: replica.News(&p.hidden, p.r.node.engine.Hidden()), Entries: push.Entries,
+		Hidden: replica.News(&p.hidden, hidden), Entries: push.Entries,
 	}
 	p.buf = frame.AppendTo(p.buf[:0])
 	inFlight := held{memory: &p.r.node.memory}
@@ -158,9 +162,20 @@ func trimBuffer(b []byte) []byte {
 	return b
 }
 
+// goneForGood refuses an instance that left, was replaced under its name, or was
+// forgotten: its writes may count as seen already.
+func goneForGood(instance uint64) error {
+	return fmt.Errorf("instance %s is gone for good: start its process anew", hexID(instance))
+}
+
 // servePush merges a peer's pushes and acknowledges each, until the stream
 // ends.
 func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.Stream) error {
+	ends, ok := n.replication.horizon.PushesBegin(from.Instance)
+	if !ok {
+		return goneForGood(from.Instance)
+	}
+	defer ends() // after what is held has been merged
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 4<<10)
 	var buf, ack []byte
 	refused, ignored := uint32(0), 0
@@ -192,6 +207,9 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 		if err != nil {
 			n.badMessage("push", from.Name, err)
 			return err
+		}
+		if n.replication.horizon.Gone(from.Instance) {
+			return goneForGood(from.Instance)
 		}
 		n.observe(frame.Clock)
 		pushes.Take(time.Now(), n.nowMS, frame)

@@ -175,7 +175,7 @@ func (r *replication) writeBatch(results []engine.BatchResult) {
 // peerUp and peerDown follow the membership.
 func (r *replication) peerUp(m membership.Member) {
 	r.node.names.note(m.Instance, m.Name)
-	r.horizon.Alive(m.Instance)
+	r.horizon.Alive(m.Instance, m.Name)
 	r.step(func(now time.Time) {
 		if p := r.peers[m.Instance]; p == nil {
 			p = &pusher{r: r, instance: m.Instance, name: m.Name, addr: m.PeerAddr, next: make(chan replica.Push, 1)}
@@ -233,6 +233,7 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 	}
 	r.node.observe(pl.Clock)
 	r.horizon.Heard(m.Instance, pl.Report)
+	r.horizon.HeardGone(m.Instance, &pl.Gone)
 	if pl.Wall != 0 {
 		r.node.offsets.Heard(time.Now(), m.Instance, pl.Wall)
 	}

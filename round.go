@@ -76,13 +76,13 @@ func (n *Node) openRound(ctx context.Context, addr string, start replica.RoundSt
 		stream.Abort()
 		return replica.SessionResult{}, fmt.Errorf("%s is now another instance of %q", addr, peer.Name)
 	}
-	return n.runRound(ctx, stream, true)
+	return n.runRound(ctx, start.Peer, stream, true)
 }
 
 // serveRound is the other side of openRound.
 func (n *Node) serveRound(ctx context.Context, from transport.Peer, s transport.Stream) {
 	begin := time.Now()
-	stats, err := n.runRound(ctx, s, false)
+	stats, err := n.runRound(ctx, from.Instance, s, false)
 	rep := roundReport{peer: from.Name, stats: stats, took: time.Since(begin), err: err}
 	n.reportRound(roleResponder, "", rep)
 	r := n.replication
@@ -96,7 +96,7 @@ func (n *Node) serveRound(ctx context.Context, from transport.Peer, s transport.
 // runRound drives one side of a round over s, which it ends. The dialogue
 // goes by turns: while one side writes, the other reads, so that one
 // goroutine serves both directions.
-func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool) (res replica.SessionResult, err error) {
+func (n *Node) runRound(ctx context.Context, peer uint64, s transport.Stream, initiator bool) (res replica.SessionResult, err error) {
 	unhook := context.AfterFunc(ctx, s.Abort)
 	defer func() {
 		unhook()
@@ -108,7 +108,11 @@ func (n *Node) runRound(ctx context.Context, s transport.Stream, initiator bool)
 	}()
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 64<<10)
 	progress := func() error { return s.SetDeadline(time.Now().Add(progressTimeout)) }
-	defer n.replication.horizon.SessionBegins()()
+	ends, ok := n.replication.horizon.SessionBegins(peer)
+	if !ok {
+		return res, goneForGood(peer)
+	}
+	defer ends()
 	session := replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.nowMS, Ready: n.Ready(), Salt: n.salt(),
 		Applied: func(_ *engine.Entry, lag int64) { n.merged(lag) },

@@ -3,6 +3,7 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/tochemey/gokv/engine"
 	"github.com/tochemey/gokv/internal/causal"
@@ -157,6 +158,13 @@ func ParseAck(b []byte) (AckFrame, error) {
 		Refused: binary.BigEndian.Uint32(b[17:]),
 		Held:    binary.BigEndian.Uint32(b[21:]),
 	}, nil
+}
+
+// Outdated reports whether a stream has been told of an instance that is not hidden
+// any more, having been retired. The receiver remembers it for as long as the stream
+// goes on, and would wait for it once it has forgotten the instance.
+func Outdated(before, now causal.Vector) bool {
+	return slices.ContainsFunc(before, func(d causal.Dot) bool { return now.At(d.Instance) == 0 })
 }
 
 // News is what a vector covers and before, which is brought up to it, did not: the

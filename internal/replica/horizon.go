@@ -24,10 +24,14 @@ type Horizon struct {
 	members  map[uint64]*member
 	sessions []*frozen // in which this node takes part, in the order in which they began
 	turns    uint64
+	retire   retiring
 }
 
 // frozen is what the node would have reported when a session began.
-type frozen struct{ report causal.Report }
+type frozen struct {
+	report causal.Report
+	gone   GoneReport
+}
 
 // member is one that counts.
 type member struct {
@@ -39,16 +43,26 @@ type member struct {
 // NewHorizon returns a horizon for an engine whose node knows nobody yet. grace is
 // for how long a member counts that is believed dead.
 func NewHorizon(e *engine.Engine, grace time.Duration) *Horizon {
-	return &Horizon{engine: e, grace: grace, members: make(map[uint64]*member)}
+	return &Horizon{engine: e, grace: grace, members: make(map[uint64]*member), retire: newRetiring()}
 }
 
-// Alive says that a member is alive.
-func (h *Horizon) Alive(instance uint64) {
+// Alive says that a member is alive. Every other instance of its name is gone for
+// good, and one that is so already is not listened to.
+func (h *Horizon) Alive(instance uint64, name string) {
 	if instance == h.engine.Instance() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.retire.gone[instance] != nil {
+		return
+	}
+	for id, other := range h.retire.may {
+		if other == name && id != instance {
+			h.goneLocked(id)
+		}
+	}
+	h.retire.may[instance] = name
 	if m := h.members[instance]; m != nil {
 		m.failed = time.Time{}
 		return
@@ -70,6 +84,7 @@ func (h *Horizon) Left(instance uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.members, instance)
+	h.goneLocked(instance)
 }
 
 // Forget is Left for a member of which somebody says that it will not return. One
@@ -79,15 +94,16 @@ func (h *Horizon) Forget(instance uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.members[instance]
-	if m == nil || m.failed.IsZero() {
+	if _, may := h.retire.may[instance]; m == nil && !may || m != nil && m.failed.IsZero() {
 		return false
 	}
 	delete(h.members, instance)
+	h.goneLocked(instance)
 	return true
 }
 
 // Heard takes in what a member has reported. What it said before of departed
-// instances holds: nothing that was seen is unseen again.
+// instances that this node names holds: nothing that was seen is unseen again.
 func (h *Horizon) Heard(instance uint64, r causal.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,23 +113,31 @@ func (h *Horizon) Heard(instance uint64, r causal.Report) {
 	}
 	m.heard = true
 	m.report.Least = max(m.report.Least, r.Least)
+	h.engine.KeepNamed(&r.Departed)
 	m.report.Departed.Merge(&r.Departed)
+	h.engine.KeepNamed(&m.report.Departed)
 }
 
 // SessionBegins and the function that it returns enclose each session that the
 // node takes part in, on either side, and all that it states in it. What lists on
 // their way may not show yet is not reported before they have come: while sessions
 // go on, the report is the one from before the oldest of them.
-func (h *Horizon) SessionBegins() (ends func()) {
+//
+// With an instance that is gone for good there is no session: ok is false, and there
+// is nothing to end.
+func (h *Horizon) SessionBegins(peer uint64) (ends func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &frozen{h.engine.Report(h.countedLocked())}
+	if h.retire.gone[peer] != nil {
+		return nil, false
+	}
+	s := &frozen{h.engine.Report(h.countedLocked()), h.standingsLocked()}
 	h.sessions = append(h.sessions, s)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.sessions = slices.DeleteFunc(h.sessions, func(o *frozen) bool { return o == s })
-	}
+	}, true
 }
 
 // Report is what the node tells the others.
@@ -121,6 +145,14 @@ func (h *Horizon) Report() causal.Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.reportLocked()
+}
+
+// report is all that the node tells the others, of one instant.
+func (h *Horizon) report() (causal.Report, GoneReport) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	gone := h.goneReportLocked()
+	return h.reportLocked(), gone
 }
 
 // nextTurn is another number each time, scattered so that no member, whichever of

@@ -14,13 +14,13 @@ func TestSessionsThatOverlapDoNotHoldReportsUpForEver(t *testing.T) {
 	h := NewHorizon(s.Engine, time.Minute)
 	s.put(t, "k", "v")
 	before, _ := s.Progress()
-	end := h.SessionBegins()
+	end, _ := h.SessionBegins(2)
 	for range 5 {
 		s.now++
 		s.put(t, "k", "v")
 		require.Equal(t, before, h.Report().Least, "a session goes on that began before")
 		before, _ = s.Progress()
-		next := h.SessionBegins()
+		next, _ := h.SessionBegins(2)
 		end()
 		end = next
 	}

@@ -12,10 +12,10 @@ import (
 // to know that nothing differs without opening a stream, and how far its sender
 // has seen everything. Some 24 bytes on an idle cluster.
 //
-//	┌───────┬───────┬───────┬───────┬─────────┬─────────┬──────────────────┬──────────────────────┐
-//	│ flags │ clock │ check │ cut   │ last    │ least   │ wall, if flagged │ departed, if flagged │
-//	│   1   │   8   │   6   │   1   │ uvarint │ uvarint │ varint           │ rest                 │
-//	└───────┴───────┴───────┴───────┴─────────┴─────────┴──────────────────┴──────────────────────┘
+//	┌───────┬───────┬───────┬───────┬─────────┬─────────┬──────────────────┬──────────────────┬──────────────────────┐
+//	│ flags │ clock │ check │ cut   │ last    │ least   │ wall, if flagged │ gone, if flagged │ departed, if flagged │
+//	│   1   │   8   │   6   │   1   │ uvarint │ uvarint │ varint           │ see GoneReport   │ rest                 │
+//	└───────┴───────┴───────┴───────┴─────────┴─────────┴──────────────────┴──────────────────┴──────────────────────┘
 //
 // last is how long before the clock the sender's last write was, plus one, zero
 // if it never wrote; least is likewise, in units of 64 ms, rounded to the safe
@@ -42,6 +42,9 @@ type Payload struct {
 	// Report is how far the sender has seen everything. Of departed instances
 	// there may be a part only, another one each time.
 	Report causal.Report
+	// Gone is how the sender stands to instances that are on their way out. There may
+	// be a part only, too.
+	Gone GoneReport
 
 	turn uint64 // where that part begins
 }
@@ -53,6 +56,7 @@ const (
 	payloadFull     = 1 << 3
 	payloadVersion  = 2 << 4
 	payloadWall     = 1 << 6
+	payloadGone     = 1 << 7
 
 	idlePayload = 24 // bytes
 	wallTurns   = 4  // one payload in so many says the wall time if it makes more
@@ -71,7 +75,8 @@ var ErrMalformed = engine.ErrMalformed
 
 // PayloadOf is the payload of an engine's node, whose wall clock shows now, in ms.
 func PayloadOf(e *engine.Engine, h *Horizon, now int64) Payload {
-	p := Payload{Report: h.Report(), Wall: now, turn: h.nextTurn()}
+	p := Payload{Wall: now, turn: h.nextTurn()}
+	p.Report, p.Gone = h.report()
 	p.Clock, p.Last = e.Progress()
 	p.Check, p.Cut = checkOf(e, p.Clock)
 	return p
@@ -145,6 +150,14 @@ func (p *Payload) AppendTo(dst []byte) []byte {
 			dst = append(dst, wall...)
 		}
 	}
+	if len(p.Gone.Of) > 0 {
+		dst[at] |= payloadGone
+		room := MaxPayload - (len(dst) - at)
+		if len(p.Report.Departed.Base)+len(p.Report.Departed.Ahead) > 0 {
+			room /= 2
+		}
+		dst = p.Gone.appendTo(dst, p.Clock, p.turn, room)
+	}
 	if part := p.departed(MaxPayload - (len(dst) - at)); len(part.Seen.Base)+len(part.Seen.Ahead) > 0 {
 		dst[at] |= payloadDeparted
 		dst = part.AppendTo(dst)
@@ -183,7 +196,7 @@ func ParsePayload(b []byte) (Payload, error) {
 	if len(b) < payloadFixed || len(b) > MaxPayload {
 		return Payload{}, fmt.Errorf("payload: %d bytes, %d to %d allowed: %w", len(b), payloadFixed, MaxPayload, ErrMalformed)
 	}
-	if b[0]&^(payloadReady|payloadSearched|payloadDeparted|payloadFull|payloadWall) != payloadVersion {
+	if b[0]&^(payloadReady|payloadSearched|payloadDeparted|payloadFull|payloadWall|payloadGone) != payloadVersion {
 		return Payload{}, fmt.Errorf("payload: flags %08b: %w", b[0], ErrMalformed)
 	}
 	p := Payload{
@@ -192,7 +205,7 @@ func ParsePayload(b []byte) (Payload, error) {
 		Full:     b[0]&payloadFull != 0,
 		Clock:    binary.BigEndian.Uint64(b[1:]),
 	}
-	departed, wall := b[0]&payloadDeparted != 0, b[0]&payloadWall != 0
+	departed, wall, gone := b[0]&payloadDeparted != 0, b[0]&payloadWall != 0, b[0]&payloadGone != 0
 	var check [8]byte
 	copy(check[8-checkBytes:], b[9:])
 	p.Check, p.Cut = binary.BigEndian.Uint64(check[:]), b[payloadFixed-1]
@@ -214,6 +227,11 @@ func ParsePayload(b []byte) (Payload, error) {
 	if wall {
 		if p.Wall, b, err = parseWall(b, p.Clock); err != nil {
 			return Payload{}, fmt.Errorf("payload: wall time: %w", err)
+		}
+	}
+	if gone {
+		if p.Gone, b, err = parseGone(b, p.Clock); err != nil {
+			return Payload{}, fmt.Errorf("payload: gone: %w", err)
 		}
 	}
 	if departed {

@@ -84,7 +84,7 @@ func (n *node) onEvent(e membership.Event) {
 }
 
 func (n *node) peerUp(m membership.Member) {
-	n.horizon.Alive(m.Instance)
+	n.horizon.Alive(m.Instance, m.Name)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.PeerUp(now, replica.Peer{Instance: m.Instance, Started: m.Started}, out)
 	})
@@ -109,6 +109,7 @@ func (n *node) onPayload(p membership.PayloadEvent) {
 	}
 	n.observe(pl.Clock)
 	n.horizon.Heard(p.Member.Instance, pl.Report)
+	n.horizon.HeardGone(p.Member.Instance, &pl.Gone)
 	if pl.Wall != 0 {
 		n.offsets.Heard(n.c.world.Now(), p.Member.Instance, pl.Wall)
 	}
@@ -150,7 +151,7 @@ func (n *node) Accept(from string, kind byte, s *sim.Stream) {
 		case streamPushPull:
 			n.servePushPull(from, s)
 		case streamPush:
-			n.servePush(s)
+			n.servePush(peer, s)
 		case streamRound:
 			n.serveRound(peer, s)
 		}

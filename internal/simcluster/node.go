@@ -3,6 +3,7 @@ package simcluster
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tochemey/gokv/engine"
@@ -42,7 +43,8 @@ type node struct {
 	draining bool
 	left     func() // what to do once it has left
 
-	holds map[*replica.Pushes]bool // streams on which pushes are held
+	serving []func() (done bool)     // the streams of pushes that it serves: ends those of who is gone
+	holds   map[*replica.Pushes]bool // streams on which pushes are held
 
 	must map[string]engine.Version // see model
 	own  []*engine.Entry           // what it acknowledged to clients
@@ -145,6 +147,10 @@ func (n *node) sweep() {
 		n.c.counts["dead entries purged early"] += n.engine.PurgeBeyond(0)
 	}
 	n.c.counts["dead entries purged"] += n.horizon.Purge(n.c.world.Now())
+	n.serving = slices.DeleteFunc(n.serving, func(done func() bool) bool { return done() })
+	retired, forgotten := n.horizon.Tend(n.wall())
+	n.c.counts["instances retired"] += retired
+	n.c.counts["instances forgotten"] += forgotten
 	n.proc.After(sweepEvery, n.sweep)
 }
 

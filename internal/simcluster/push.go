@@ -22,7 +22,13 @@ type link struct {
 
 // push sends a batch, over a new stream if there is none.
 func (n *node) push(p replica.Push) {
-	l := n.links[p.To]
+	l, hidden := n.links[p.To], n.engine.Hidden()
+	if l != nil && l.seq == 0 && replica.Outdated(l.hidden, hidden) {
+		delete(n.links, l.peer)
+		l.stream.OnClose = nil
+		l.stream.Close()
+		l = nil
+	}
 	if l == nil {
 		l = &link{n: n, peer: p.To, stream: n.dial(n.peers[p.To], p.To, streamPush)}
 		l.stream.OnMessage = l.onAck
@@ -35,7 +41,7 @@ func (n *node) push(p replica.Push) {
 	l.seq = p.Seq
 	l.deadline = n.proc.After(progressTimeout, func() { l.fail("timed out") })
 	frame := replica.PushFrame{
-		Seq: p.Seq, Clock: n.engine.Clock().Read(), Hidden: replica.News(&l.hidden, n.engine.Hidden()), Entries: p.Entries,
+		Seq: p.Seq, Clock: n.engine.Clock().Read(), Hidden: replica.News(&l.hidden, hidden), Entries: p.Entries,
 	}
 	n.scratch = frame.AppendTo(n.scratch[:0])
 	l.stream.Send(n.scratch)
@@ -81,7 +87,13 @@ func (l *link) done(seq uint64, failed bool) {
 }
 
 // servePush merges what a peer pushes and acknowledges each push.
-func (n *node) servePush(s *sim.Stream) {
+func (n *node) servePush(peer uint64, s *sim.Stream) {
+	ends, ok := n.horizon.PushesBegin(peer)
+	if !ok {
+		n.c.count("streams of an instance that is gone refused")
+		s.Reset()
+		return
+	}
 	pushes := replica.NewPushes(n.engine, func(e *engine.Entry, outcome merkle.Outcome, _ int64) {
 		if outcome == merkle.Unseen {
 			n.c.count("pushes that waited in vain")
@@ -98,7 +110,28 @@ func (n *node) servePush(s *sim.Stream) {
 		}
 		delete(n.holds, pushes)
 	}
+	over := false
+	s.OnClose = func(error) {
+		if !over {
+			over = true
+			pushes.End(n.c.world.Now(), n.wall)
+			ends()
+		}
+	}
+	// A connection that has failed ends its streams, whatever became of the peer.
+	n.serving = append(n.serving, func() (done bool) {
+		if !over && n.horizon.Gone(peer) {
+			s.OnClose(nil)
+			s.Reset()
+		}
+		return over
+	})
 	s.OnMessage = func(b []byte) {
+		if n.horizon.Gone(peer) {
+			s.OnClose(nil)
+			s.Reset()
+			return
+		}
 		frame, err := replica.ParsePush(b)
 		if err != nil {
 			n.c.failf("%s: %v", n.host.name, err)

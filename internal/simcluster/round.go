@@ -30,7 +30,20 @@ const framesAStep = 2
 // converse begins this node's side of a round on a stream.
 func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 	d := &dialogue{n: n, peer: peer, initiator: initiator, stream: s, began: n.c.world.Now()}
-	d.ends = n.horizon.SessionBegins()
+	ends, ok := n.horizon.SessionBegins(peer)
+	if !ok {
+		n.c.count("streams of an instance that is gone refused")
+		s.Reset()
+		if initiator {
+			n.proc.After(0, func() {
+				n.replicate(func(now time.Time, out *replica.Effects) {
+					n.replica.RoundDone(now, peer, replica.RoundResult{Initiator: true, Failed: true, Began: d.began}, out)
+				})
+			})
+		}
+		return
+	}
+	d.ends = ends
 	d.session = replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.wall, Ready: n.serves(), Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
 		Applied: func(e *engine.Entry, _ int64) { n.applied(e, merkle.Applied) },
