@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -264,4 +265,41 @@ func (h *Horizon) instantLocked(own *GoneReport, s Standing, since func(Standing
 		latest, least = max(latest, since(is.Standing)), min(least, is.reading)
 	}
 	return latest <= least
+}
+
+// Leaving is an instance that is gone and not forgotten, the least one of those that
+// are not among some; 0 if there is none.
+func (h *Horizon) Leaving(but map[uint64]bool) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(h.retire.gone)) {
+		if !but[id] {
+			return id
+		}
+	}
+	return 0
+}
+
+// Explain says for people how this node and, as it has heard, the others stand to an
+// instance.
+func (h *Horizon) Explain(instance uint64) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.retire.gone[instance]
+	if g == nil {
+		return "not known to be gone"
+	}
+	own := h.standingsLocked()
+	s := fmt.Sprintf("members %016x, reading %x", own.Members, own.Reading)
+	for _, o := range own.Of {
+		if o.Instance == instance {
+			s += fmt.Sprintf(", place %x, since %x, unnamed %x", o.Place, o.Since, o.Unnamed)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.retire.may)) {
+		o := g.heard[id]
+		s += fmt.Sprintf("; %s %016x: members %016x, reading %x, place %x, since %x, unnamed %x",
+			h.retire.may[id], id, o.members, o.reading, o.Place, o.Since, o.Unnamed)
+	}
+	return s
 }

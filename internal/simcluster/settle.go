@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/replica"
 	"github.com/tochemey/gokv/membership"
 	"github.com/tochemey/gokv/merkle"
@@ -25,6 +26,9 @@ const (
 	// the first span, and no round may be opened during the second.
 	calmDown = 8 * time.Second
 	idle     = 6 * time.Second
+	// retireWithin is the virtual time in which who is gone must be forgotten: some
+	// probes have to come round twice.
+	retireWithin = 60 * time.Second
 )
 
 // stopFaults ends everything that disturbs: it resumes, restarts and heals.
@@ -219,6 +223,53 @@ func (c *cluster) checkPurged() error {
 		}
 	}
 	c.count("ends with nothing dead left")
+	return c.checkRetired()
+}
+
+// checkRetired demands that no member names an instance whose process has ended and
+// of which nobody holds anything, once it has had the time to go.
+func (c *cluster) checkRetired() error {
+	var left error
+	for range retireWithin / time.Second {
+		if left = c.leftovers(); left == nil {
+			c.count("ends with nobody named who is gone")
+			return nil
+		}
+		if err := c.run(time.Second); err != nil {
+			return err
+		}
+	}
+	if c.jumped { // readings ahead of a clock are not taken in
+		c.count("ends that name who is gone, for a clock")
+		return nil
+	}
+	return fmt.Errorf("%v after all was at rest: %w", retireWithin, left)
+}
+
+// leftovers is what is still named of those that nothing is held of.
+func (c *cluster) leftovers() error {
+	runs, held := make(map[uint64]bool), make(map[uint64]bool)
+	for _, h := range c.hosts {
+		runs[h.node.instance] = true
+		for key := range c.model.writes {
+			if e, ok := h.node.engine.Held(key, nil); ok {
+				held[e.Version.Instance] = true
+			}
+		}
+	}
+	for _, h := range c.hosts {
+		state := h.node.engine.State()
+		for _, v := range []causal.Vector{state.Knowledge.Seen.Base, state.Knowledge.Hidden} {
+			for _, d := range v {
+				if !runs[d.Instance] && !held[d.Instance] {
+					return fmt.Errorf("%s names %016x: %s", h.name, d.Instance, h.node.horizon.Explain(d.Instance))
+				}
+			}
+		}
+		if g := h.node.horizon.Leaving(held); g != 0 {
+			return fmt.Errorf("%s has not forgotten %016x: %s", h.name, g, h.node.horizon.Explain(g))
+		}
+	}
 	return nil
 }
 

@@ -130,7 +130,7 @@ var everyBatch = []string{
 	"pushes that gathered writes", "pushes that waited", "pushes that waited in vain", "pushes failed: stream ended", "pushes failed: peer down", "writes dropped from queues",
 	"rounds: differs", "rounds: not_converged", "rounds: not_ready", "rounds: peer_up", "rounds: push_failed", "rounds: queue_dropped",
 	"rounds equal at once", "rounds repaired", "rounds failed", "rounds that left a difference", "rounds that rekeyed",
-	"entries brought by rounds", "dead entries brought by rounds", "rounds that agreed", "dead entries purged", "ends with nothing dead left", "ends that wait for a failed member", "digest keys settled", "leaves with everything handed over",
+	"entries brought by rounds", "dead entries brought by rounds", "rounds that agreed", "dead entries purged", "ends with nothing dead left", "instances retired", "instances forgotten", "ends with nobody named who is gone", "ends that wait for a failed member", "digest keys settled", "leaves with everything handed over",
 	// And something was left to compare.
 	"live keys at the end", "dead keys at the end",
 }
