@@ -291,6 +291,9 @@ func FuzzParseAck(f *testing.F) {
 
 func FuzzParsePayload(f *testing.F) {
 	f.Add(unhex(goldenPayloadHex))
+	f.Add((&Payload{Clock: 1000, Gone: GoneReport{Members: 7, Reading: 900, Of: []Standing{
+		{Gone: engine.Gone{Instance: 5, Place: 3, Since: 800}, Asks: true}, {Gone: engine.Gone{Instance: 6, Unnamed: 900}},
+	}}}).AppendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := ParsePayload(b)
 		if err != nil {
