@@ -52,7 +52,7 @@ func (x *telling) tell() (retired, forgotten [2]int) {
 const former = 9 // the instance that is gone
 
 func (x *telling) sees(i int, time uint64) {
-	x.stores[i].Reach(former, 0, time)
+	x.stores[i].Reach(former, time, 0)
 	x.h[i].Alive(former, "c")
 }
 
@@ -80,7 +80,7 @@ func TestAnInstanceStaysWhileOneHasSeenLessOfIt(t *testing.T) {
 	}
 	retired, _ := x.tell()
 	require.Zero(t, retired)
-	x.stores[1].Reach(former, 0, 5)
+	x.stores[1].Reach(former, 5, 0)
 	x.tell()
 	x.tell()
 	require.False(t, x.stores[0].Names(former) || x.stores[1].Names(former))
