@@ -285,7 +285,7 @@ func (n *Node) startSweep() {
 				}
 				n.replication.horizon.Purge(time.Now())
 				n.engine.PurgeBeyond(n.cfg.MaxTombstones)
-				n.replication.horizon.Tend(n.nowMS())
+				n.replication.tendGone()
 				n.scrub()
 				n.tendMemory()
 			}

@@ -63,6 +63,7 @@ func (p *pusher) run() {
 			err := p.push(push)
 			if err != nil {
 				p.hangUp()
+				p.r.node.heedRefusal(p.name, err)
 				if p.ctx.Err() == nil {
 					p.r.node.metrics.pushDropped.Add(float64(len(push.Entries)))
 					p.r.node.log.Debug("push failed", "peer", p.name, "entries", len(push.Entries), "error", err)
@@ -162,18 +163,12 @@ func trimBuffer(b []byte) []byte {
 	return b
 }
 
-// goneForGood refuses an instance that left, was replaced under its name, or was
-// forgotten: its writes may count as seen already.
-func goneForGood(instance uint64) error {
-	return fmt.Errorf("instance %s is gone for good: start its process anew", hexID(instance))
-}
-
 // servePush merges a peer's pushes and acknowledges each, until the stream
 // ends.
 func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.Stream) error {
 	ends, ok := n.replication.horizon.PushesBegin(from.Instance)
 	if !ok {
-		return goneForGood(from.Instance)
+		return refuseGone(s, from.Instance)
 	}
 	defer ends() // after what is held has been merged
 	reader, writer := bufio.NewReaderSize(s, 64<<10), bufio.NewWriterSize(s, 4<<10)
@@ -209,7 +204,7 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 			return err
 		}
 		if n.replication.horizon.Gone(from.Instance) {
-			return goneForGood(from.Instance)
+			return refuseGone(s, from.Instance)
 		}
 		n.observe(frame.Clock)
 		pushes.Take(time.Now(), n.nowMS, frame)

@@ -56,7 +56,7 @@ func newReplication(n *Node, started int64, r *rand.Rand) (*replication, error) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &replication{
-		node: n, ctx: ctx, cancel: cancel, machine: machine, horizon: replica.NewHorizon(n.engine, n.cfg.TombstoneGrace),
+		node: n, ctx: ctx, cancel: cancel, machine: machine, horizon: replica.NewHorizon(n.engine, replica.HorizonConfig{Grace: n.cfg.TombstoneGrace}),
 		wake: make(chan struct{}, 1), peers: make(map[uint64]*pusher),
 		stepped: make(chan struct{}), asked: make(map[uint64][]chan roundReport),
 	}, nil
@@ -175,7 +175,7 @@ func (r *replication) writeBatch(results []engine.BatchResult) {
 // peerUp and peerDown follow the membership.
 func (r *replication) peerUp(m membership.Member) {
 	r.node.names.note(m.Instance, m.Name)
-	r.horizon.Alive(m.Instance, m.Name)
+	r.horizon.Alive(time.Now(), m.Instance, m.Name)
 	r.step(func(now time.Time) {
 		if p := r.peers[m.Instance]; p == nil {
 			p = &pusher{r: r, instance: m.Instance, name: m.Name, addr: m.PeerAddr, next: make(chan replica.Push, 1)}
@@ -241,6 +241,13 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 		r.machine.PeerPayload(now, m.Instance, &pl, pl.Compare(r.node.engine, m.Instance), &r.out)
 		r.noteFullLocked()
 	})
+}
+
+// tendGone does what is due about instances that are gone for good.
+func (r *replication) tendGone() {
+	if tended := r.horizon.Tend(time.Now(), r.node.nowMS()); len(tended.Unlike) > 0 {
+		r.step(func(now time.Time) { r.machine.Unlike(now, tended.Unlike, &r.out) })
+	}
 }
 
 func (r *replication) pushDone(instance, seq uint64, failed bool) {

@@ -110,7 +110,7 @@ func (n *Node) runRound(ctx context.Context, peer uint64, s transport.Stream, in
 	progress := func() error { return s.SetDeadline(time.Now().Add(progressTimeout)) }
 	ends, ok := n.replication.horizon.SessionBegins(peer)
 	if !ok {
-		return res, goneForGood(peer)
+		return res, refuseGone(s, peer)
 	}
 	defer ends()
 	session := replica.NewSession(replica.SessionConfig{
@@ -162,6 +162,7 @@ func (n *Node) reportRound(role, reason string, rep roundReport) {
 	n.metrics.round(role, rep.result(), rep.stats.RoundStats, rep.took)
 	n.tally.count(rep.result())
 	if rep.err != nil && !errors.Is(rep.err, context.Canceled) {
+		n.heedRefusal(rep.peer, rep.err)
 		n.log.Debug("round failed", "role", role, "peer", rep.peer, "error", rep.err)
 		return
 	}

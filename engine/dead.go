@@ -116,7 +116,8 @@ func (e *Engine) purgeShard(s *shard, upto uint64, may func(Version) bool) int {
 
 // PurgeBeyond forgets the dead entries beyond some number, the oldest of each shard
 // first, and hides them. It goes shard by shard: each keeps its part of most, and a
-// sixteenth less once it is over that. Nothing comes back for it, as Seen stays; but a
+// sixteenth less once it is over that. What was merged and not seen yet stays: it is all
+// that this engine knows of the delete. Nothing comes back for the rest, as Seen stays; but a
 // put that such a delete had not seen, and that is lower and comes later, lives. It
 // returns how many went.
 func (e *Engine) PurgeBeyond(most int) int {
@@ -126,9 +127,12 @@ func (e *Engine) PurgeBeyond(most int) int {
 		s.w.Lock()
 		if beyond := len(s.dead.refs) - each; beyond > 0 {
 			beyond += each / 16
-			done += beyond
 			k := e.keyed.Load()
 			for _, ref := range s.dead.oldestOf(e.slab, beyond) {
+				if !e.covers(e.slab.at(ref).version()) {
+					continue
+				}
+				done++
 				key := e.slab.at(ref).keyView()
 				p := e.placeOf(s, k, k.hasher.Position(key), key)
 				e.letGoLocked(&p)

@@ -61,3 +61,13 @@ func TestWhatADeleteHadSeenStaysAwayThoughItWentEarly(t *testing.T) {
 	_, err = b.Get(wall+1, "k", nil)
 	require.ErrorIs(t, err, ErrNotFound)
 }
+
+func TestADeleteThatIsNotSeenYetDoesNotGoEarly(t *testing.T) {
+	e := newEngine(t, Config{})
+	requireOutcome(t, e, wall, remoteDelete("k", wall), merkle.Applied)
+	require.Zero(t, e.PurgeBeyond(0), "nothing else here knows of it")
+	_, held := e.Held("k", nil)
+	require.True(t, held)
+	require.True(t, e.Reach(99, Reading(wall+1, 0), 0))
+	require.Equal(t, 1, e.PurgeBeyond(0))
+}

@@ -89,21 +89,22 @@ const gonePart = 256
 
 // SeekGone looks at about so many records more, whether they are of instances that
 // are gone. A pass over all of them that meets none of an instance, while none
-// comes, shows that none is held. Nothing is looked at while all is known. now is
-// the wall time in ms. SeekGone and Unpark must not overlap: an entry that is about
-// to be merged is parked no longer, and not yet stored.
-func (e *Engine) SeekGone(now int64, records int) {
+// comes, shows that none is held. Nothing is looked at while all is known. begun
+// reports whether a pass is under way, ended whether it is over. SeekGone and Unpark must not overlap: an entry
+// that is about to be merged is parked no longer, and not yet stored.
+func (e *Engine) SeekGone(records int) (begun, ended bool) {
 	l := &e.gone
 	if !l.watched.Load() || !l.begins(e) {
-		return
+		return false, false
 	}
 	for records > 0 {
 		n, more := e.seekPart()
 		if records -= n + 1; !more {
 			e.endPass()
-			return
+			return true, true
 		}
 	}
+	return true, false
 }
 
 // begins reports whether a pass is under way, and begins one if it is wanted.
@@ -226,6 +227,28 @@ func (e *Engine) standing(instance uint64) (place uint64, ahead, named bool) {
 func (e *Engine) Names(instance uint64) bool {
 	_, _, named := e.standing(instance)
 	return named
+}
+
+// SeenAhead reports whether something of an instance was seen ahead of a gap.
+func (e *Engine) SeenAhead(instance uint64) bool {
+	_, ahead, _ := e.standing(instance)
+	return ahead
+}
+
+// Named are the instances of which anything is kept that are not retired. One may
+// be there twice.
+func (e *Engine) Named() (ids []uint64) {
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	for _, v := range []causal.Vector{e.know.Seen.Base, e.know.Hidden} {
+		for _, d := range v {
+			ids = append(ids, d.Instance)
+		}
+	}
+	for _, a := range e.know.Seen.Ahead {
+		ids = append(ids, a.Instance)
+	}
+	return ids
 }
 
 // KeepNamed drops from s all instances of which nothing is kept here.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,15 @@ type Stream interface {
 
 // codeAborted is what Abort and Close send for a direction that they give up.
 const codeAborted quic.StreamErrorCode = 0x1
+
+// StreamCode is the code with which a peer gave a stream up, if that is what err says.
+func StreamCode(err error) (code uint64, ok bool) {
+	var ended *quic.StreamError
+	if !errors.As(err, &ended) || !ended.Remote {
+		return 0, false
+	}
+	return uint64(ended.ErrorCode), true
+}
 
 // quicStream is a Stream on QUIC.
 type quicStream struct {

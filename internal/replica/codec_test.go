@@ -169,6 +169,59 @@ func TestThePayloadHasItsBytes(t *testing.T) {
 	require.LessOrEqual(t, MaxPayload, 256, "what the membership carries")
 }
 
+func TestThePayloadHasItsBytesOfThoseThatAreGone(t *testing.T) {
+	p := Payload{Clock: 0x1000, Last: 0x1000, Report: causal.Report{Least: 0x1000}, Gone: GoneReport{
+		Members: 0x0807060504030201, Reading: 0xf00, Of: []Standing{
+			{Gone: engine.Gone{Instance: 5, Place: 3, Since: 0xe00}, Asks: true, Sure: true},
+			{Gone: engine.Gone{Instance: 6, Unnamed: 0xf00}},
+		},
+	}}
+	b := p.AppendTo(nil)
+	head := len((&Payload{Clock: p.Clock, Last: p.Last, Report: p.Report}).AppendTo(nil))
+	require.Equal(t, "0807060504030201"+"8002"+"02"+
+		"0000000000000005"+"03"+"0000000000000003"+"8102"+"00"+
+		"0000000000000006"+"00"+"0000000000000000"+"00"+"01", hex.EncodeToString(b[head:]))
+	require.NotZero(t, b[0]&payloadGone)
+	got, err := ParsePayload(b)
+	require.NoError(t, err)
+	require.Equal(t, p.Gone, got.Gone)
+	for n := head; n < len(b); n++ {
+		_, err := ParsePayload(b[:n])
+		require.ErrorIs(t, err, ErrMalformed, "%d bytes", n)
+	}
+	for _, flags := range []byte{2, 4, 0xff} {
+		bad := slices.Clone(b)
+		bad[head+8+2+1+8] = flags
+		_, err := ParsePayload(bad)
+		require.ErrorIs(t, err, ErrMalformed)
+	}
+}
+
+func TestThoseThatAreGoneAreAllToldInTurnAndNeverTooMany(t *testing.T) {
+	p := Payload{Clock: 1 << 60, Report: causal.Report{Least: 1 << 60}}
+	for i := range uint64(100) {
+		p.Report.Departed.Base.Raise(causal.Dot{Time: 10, Instance: 1000 + i})
+		p.Gone.Of = append(p.Gone.Of, Standing{Gone: engine.Gone{Instance: 100 + i, Place: i, Since: 1 + i}, Asks: true})
+	}
+	p.Gone.Reading = 1 << 60
+	told, departed := make(map[uint64]Standing), causal.Seen{}
+	for p.turn = range uint64(200) {
+		b := p.AppendTo(nil)
+		require.LessOrEqual(t, len(b), MaxPayload)
+		got, err := ParsePayload(b)
+		require.NoError(t, err)
+		departed.Merge(&got.Report.Departed)
+		for _, s := range got.Gone.Of {
+			told[s.Instance] = s
+		}
+	}
+	require.Len(t, told, 100)
+	require.Equal(t, p.Report.Departed, departed)
+	for _, s := range p.Gone.Of {
+		require.Equal(t, s, told[s.Instance])
+	}
+}
+
 // parsers are all the decoders, each with a good input.
 var parsers = map[string]struct {
 	good  []byte

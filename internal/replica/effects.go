@@ -9,6 +9,7 @@ type Reason uint8
 const (
 	ReasonNone         Reason = iota
 	ReasonDiffers             // the peer's last reported root differed from ours
+	ReasonUnlike              // statements of an instance that is gone differ
 	ReasonNotConverged        // the last round ended with unequal roots
 	ReasonNotReady            // the peer has become ready, and this node is not
 	ReasonPeerUp              // the peer has just come up: a join or a heal
@@ -17,7 +18,7 @@ const (
 	ReasonAsked               // SyncAll
 )
 
-var reasonNames = [...]string{"none", "differs", "not_converged", "not_ready", "peer_up", "push_failed", "queue_dropped", "asked"}
+var reasonNames = [...]string{"none", "differs", "unlike", "not_converged", "not_ready", "peer_up", "push_failed", "queue_dropped", "asked"}
 
 // String gives the name used in logs.
 func (r Reason) String() string {

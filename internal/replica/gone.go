@@ -14,7 +14,7 @@ import (
 // endian, each time as how long before another one it was:
 //
 //	members 8 │ clock less reading, uvarint │ count 1 │ standings by instance, ascending…
-//	standing: instance 8 │ asks 1 │ place 8 │ since, unnamed: 0, or reading less that, plus one, uvarints
+//	standing: instance 8 │ flags 1 │ place 8 │ since, unnamed: 0, or reading less that, plus one, uvarints
 type GoneReport struct {
 	Members uint64 // a hash of the instances that may return
 	Reading uint64
@@ -27,7 +27,13 @@ type Standing struct {
 	// Asks: the member has not forgotten the instance yet. Else it answers somebody
 	// who has not, and says no more than that it does not name the instance.
 	Asks bool
+	Sure bool // with Asks: the instance was a member, and its end is known
 }
+
+const (
+	standingAsks = 1 << 0
+	standingSure = 1 << 1
+)
 
 const (
 	goneFixed   = 8 + binary.MaxVarintLen64 + 1
@@ -49,11 +55,14 @@ func (g *GoneReport) appendTo(dst []byte, clock, turn uint64, room int) []byte {
 	dst = append(dst, byte(n))
 	for _, s := range part {
 		dst = binary.BigEndian.AppendUint64(dst, s.Instance)
-		asks := byte(0)
+		flags := byte(0)
 		if s.Asks {
-			asks = 1
+			flags = standingAsks
 		}
-		dst = append(dst, asks)
+		if s.Sure {
+			flags |= standingSure
+		}
+		dst = append(dst, flags)
 		dst = binary.BigEndian.AppendUint64(dst, s.Place)
 		dst = appendBefore(dst, s.Since, g.Reading)
 		dst = appendBefore(dst, s.Unnamed, g.Reading)
@@ -100,10 +109,15 @@ func parseGone(b []byte, clock uint64) (g GoneReport, rest []byte, err error) {
 }
 
 func (s *Standing) parse(b []byte, reading uint64) (rest []byte, err error) {
-	if len(b) < leastOfGone || b[8] > 1 {
-		return nil, fmt.Errorf("a standing is cut off, or has unknown flags: %w", ErrMalformed)
+	if len(b) < leastOfGone {
+		return nil, fmt.Errorf("a standing is cut off: %w", ErrMalformed)
 	}
-	s.Instance, s.Asks, s.Place = binary.BigEndian.Uint64(b), b[8] == 1, binary.BigEndian.Uint64(b[9:])
+	flags := b[8]
+	if flags != 0 && flags&^standingSure != standingAsks {
+		return nil, fmt.Errorf("a standing with flags %08b: %w", flags, ErrMalformed)
+	}
+	s.Asks, s.Sure = flags&standingAsks != 0, flags&standingSure != 0
+	s.Instance, s.Place = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[9:])
 	b = b[17:]
 	for _, t := range []*uint64{&s.Since, &s.Unnamed} {
 		before, rest, err := shortUvarint(b, reading)

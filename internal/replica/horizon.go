@@ -18,7 +18,7 @@ import (
 // Safe for concurrent use.
 type Horizon struct {
 	engine *engine.Engine
-	grace  time.Duration
+	cfg    HorizonConfig
 
 	mu       sync.Mutex
 	members  map[uint64]*member
@@ -40,29 +40,52 @@ type member struct {
 	failed time.Time // zero: it is alive
 }
 
-// NewHorizon returns a horizon for an engine whose node knows nobody yet. grace is
-// for how long a member counts that is believed dead.
-func NewHorizon(e *engine.Engine, grace time.Duration) *Horizon {
-	return &Horizon{engine: e, grace: grace, members: make(map[uint64]*member), retire: newRetiring()}
+// HorizonConfig is what a Horizon goes by. Zero durations mean what is given.
+type HorizonConfig struct {
+	// Grace is for how long a member counts that is believed dead.
+	Grace time.Duration
+	// GoneAfter is for how long the name of an instance must have been another one's, or
+	// how long ago an operator must have said that it will not return, before it is gone
+	// for good. Of two processes that live and bear one name, one has given up by then
+	// (membership, rivals). Default 10 min.
+	GoneAfter time.Duration
+	// StrangeAfter is for how long an instance must have been named that was never a
+	// member here before the others are asked whether it is gone. Default 1 h.
+	StrangeAfter time.Duration
+	// SeekPause is the pause between two passes over all records for those of
+	// instances that are gone. Default 30 s.
+	SeekPause time.Duration
 }
 
-// Alive says that a member is alive. Every other instance of its name is gone for
-// good, and one that is so already is not listened to.
-func (h *Horizon) Alive(instance uint64, name string) {
+// NewHorizon returns a horizon for an engine whose node knows nobody yet.
+func NewHorizon(e *engine.Engine, cfg HorizonConfig) *Horizon {
+	cfg.GoneAfter = cmp.Or(cfg.GoneAfter, 10*time.Minute)
+	cfg.StrangeAfter = cmp.Or(cfg.StrangeAfter, time.Hour)
+	cfg.SeekPause = cmp.Or(cfg.SeekPause, 30*time.Second)
+	return &Horizon{engine: e, cfg: cfg, members: make(map[uint64]*member), retire: newRetiring()}
+}
+
+// Alive says that a member is alive. Every other instance of its name has been
+// replaced, and is gone for good once it has stayed so. One that is gone already is
+// not listened to.
+func (h *Horizon) Alive(now time.Time, instance uint64, name string) {
 	if instance == h.engine.Instance() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.retire.gone[instance] != nil {
+	if g := h.retire.gone[instance]; g != nil && g.sure {
 		return
+	} else if g != nil { // others, or nobody, had known it
+		delete(h.retire.gone, instance)
+		h.engine.ForgetGone(instance)
 	}
 	for id, other := range h.retire.may {
-		if other == name && id != instance {
-			h.goneLocked(id)
+		if other.name == name && id != instance {
+			h.retire.may[id] = other.end(now)
 		}
 	}
-	h.retire.may[instance] = name
+	h.retire.may[instance] = mayReturn{name: name}
 	if m := h.members[instance]; m != nil {
 		m.failed = time.Time{}
 		return
@@ -84,21 +107,24 @@ func (h *Horizon) Left(instance uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.members, instance)
-	h.goneLocked(instance)
+	h.goneLocked(instance, true)
 }
 
 // Forget is Left for a member of which somebody says that it will not return. One
 // that is not believed dead counts on, whatever is said: to purge without it
 // while it writes would be to purge what it has not seen.
-func (h *Horizon) Forget(instance uint64) bool {
+func (h *Horizon) Forget(now time.Time, instance uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.members[instance]
-	if _, may := h.retire.may[instance]; m == nil && !may || m != nil && m.failed.IsZero() {
+	is, may := h.retire.may[instance]
+	if m == nil && !may || m != nil && m.failed.IsZero() {
 		return false
 	}
 	delete(h.members, instance)
-	h.goneLocked(instance)
+	if may {
+		h.retire.may[instance] = is.end(now)
+	}
 	return true
 }
 
@@ -128,7 +154,7 @@ func (h *Horizon) Heard(instance uint64, r causal.Report) {
 func (h *Horizon) SessionBegins(peer uint64) (ends func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.retire.gone[peer] != nil {
+	if h.retire.isGone(peer) {
 		return nil, false
 	}
 	s := &frozen{h.engine.Report(h.countedLocked()), h.standingsLocked()}
@@ -186,7 +212,7 @@ func (h *Horizon) Purge(now time.Time) int {
 	others := make([]causal.Report, 0, len(h.members))
 	counts := map[uint64]bool{h.engine.Instance(): true}
 	for id, m := range h.members {
-		if !m.failed.IsZero() && now.Sub(m.failed) >= h.grace {
+		if !m.failed.IsZero() && now.Sub(m.failed) >= h.cfg.Grace {
 			delete(h.members, id)
 			continue
 		}

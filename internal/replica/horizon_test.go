@@ -11,7 +11,7 @@ import (
 // the oldest of those that go on is reported nevertheless.
 func TestSessionsThatOverlapDoNotHoldReportsUpForEver(t *testing.T) {
 	s := newStore(1)
-	h := NewHorizon(s.Engine, time.Minute)
+	h := NewHorizon(s.Engine, HorizonConfig{Grace: time.Minute, SeekPause: time.Millisecond})
 	s.put(t, "k", "v")
 	before, _ := s.Progress()
 	end, _ := h.SessionBegins(2)

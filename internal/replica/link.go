@@ -71,6 +71,17 @@ func (m *Machine) PushUnseen(now time.Time, instance uint64, out *Effects) {
 	m.advance(now, out)
 }
 
+// Unlike says that members lack statements, though not entries: a round with each is
+// owed.
+func (m *Machine) Unlike(now time.Time, instances []uint64, out *Effects) {
+	for _, id := range instances {
+		if p := m.find(id); p != nil && p.up && p.owed == ReasonNone {
+			m.owe(now, p, ReasonUnlike, now)
+		}
+	}
+	m.advance(now, out)
+}
+
 func (m *Machine) send(p *peer, entries []*engine.Entry, out *Effects) {
 	m.seq++
 	p.inflight, p.sending = m.seq, true

@@ -22,7 +22,7 @@ func TestAllThatWasSeenOfDepartedInstancesIsToldWhileIdle(t *testing.T) {
 	}
 	_, since := s.Watch()
 	require.True(t, s.Accept(&know, since))
-	h := NewHorizon(s.Engine, time.Minute)
+	h := NewHorizon(s.Engine, HorizonConfig{Grace: time.Minute, SeekPause: time.Millisecond})
 	var told causal.Seen
 	for range 300 {
 		p := PayloadOf(s.Engine, h, 1)

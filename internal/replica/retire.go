@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -12,17 +13,39 @@ import (
 // retiring is what a Horizon knows of who may return, and of who is gone for good
 // and not yet forgotten.
 type retiring struct {
-	wall int64             // the latest wall time, in ms, that Tend was told
-	may  map[uint64]string // the others that may return, and their names
+	wall int64 // the latest wall time, in ms, that Tend was told
+	may  map[uint64]mayReturn
 	gone map[uint64]*goneMember
 	// asked are instances that this node does not know, and others want to forget: the
 	// reading since which it can say that it does not name them, and the turn up to
 	// which it says so.
 	asked map[uint64]answer
 	open  map[uint64]int // streams of pushes that are served, by instance
+
+	seeking   bool // a pass over all records is under way: Tend's alone
+	seekAt    time.Time
+	strangers map[uint64]time.Time // instances that are named and were never members, since when
+	askAt     time.Time            // when Tend looks next who is a stranger, and who has seen something else
 }
 
-type goneMember struct{ heard map[uint64]heardGone } // by the member that said so
+// mayReturn is another instance that may return.
+type mayReturn struct {
+	name  string
+	ended time.Time // when its name came back as another instance, or was forgotten; zero: it was not
+}
+
+// end is is once it has ended.
+func (is mayReturn) end(now time.Time) mayReturn {
+	if is.ended.IsZero() {
+		is.ended = now
+	}
+	return is
+}
+
+type goneMember struct {
+	sure  bool                 // its end is known; else it was never a member here, or others say that it has ended
+	heard map[uint64]heardGone // by the member that said so
+}
 
 type heardGone struct {
 	Standing
@@ -44,20 +67,27 @@ const (
 
 func newRetiring() retiring {
 	return retiring{
-		may: make(map[uint64]string), gone: make(map[uint64]*goneMember), asked: make(map[uint64]answer), open: make(map[uint64]int),
+		may: make(map[uint64]mayReturn), gone: make(map[uint64]*goneMember), asked: make(map[uint64]answer), open: make(map[uint64]int),
 	}
 }
 
+func (r *retiring) isGone(instance uint64) bool {
+	g := r.gone[instance]
+	return g != nil && g.sure
+}
+
 // goneLocked notes that an instance is gone for good. mu must be held.
-func (h *Horizon) goneLocked(instance uint64) {
+func (h *Horizon) goneLocked(instance uint64, sure bool) {
 	r := &h.retire
 	delete(r.may, instance)
 	delete(r.asked, instance)
 	for _, g := range r.gone {
 		delete(g.heard, instance)
 	}
-	if r.gone[instance] == nil && instance != h.engine.Instance() && len(r.gone) < mostGone {
-		r.gone[instance] = &goneMember{heard: make(map[uint64]heardGone)}
+	if g := r.gone[instance]; g != nil {
+		g.sure = g.sure || sure
+	} else if instance != h.engine.Instance() && len(r.gone) < mostGone {
+		r.gone[instance] = &goneMember{sure: sure, heard: make(map[uint64]heardGone)}
 		h.engine.WatchGone(instance)
 	}
 }
@@ -66,7 +96,7 @@ func (h *Horizon) goneLocked(instance uint64) {
 func (h *Horizon) Gone(instance uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.retire.gone[instance] != nil
+	return h.retire.isGone(instance)
 }
 
 // MayReturn lists the instances of a name that may return.
@@ -74,7 +104,7 @@ func (h *Horizon) MayReturn(name string) (ids []uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, is := range h.retire.may {
-		if is == name {
+		if is.name == name {
 			ids = append(ids, id)
 		}
 	}
@@ -89,7 +119,7 @@ func (h *Horizon) PushesBegin(peer uint64) (end func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := &h.retire
-	if r.gone[peer] != nil {
+	if r.isGone(peer) {
 		return nil, false
 	}
 	r.open[peer]++
@@ -130,7 +160,9 @@ func (h *Horizon) standingsLocked() (g GoneReport) {
 	reading, all := h.engine.Gone(r.wall, func(id uint64) bool { return r.open[id] > 0 || h.members[id] != nil })
 	g = GoneReport{Members: h.membersLocked(), Reading: reading}
 	for _, is := range all {
-		g.Of = append(g.Of, Standing{Gone: is, Asks: true})
+		if is.Since != 0 || is.Unnamed != 0 { // nothing else helps anybody
+			g.Of = append(g.Of, Standing{Gone: is, Asks: true, Sure: r.isGone(is.Instance)})
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.asked)) {
 		a := r.asked[id]
@@ -161,8 +193,10 @@ func (h *Horizon) HeardGone(member uint64, g *GoneReport) {
 		return
 	}
 	for _, s := range g.Of {
-		if r.gone[s.Instance] == nil && s.Asks {
-			h.askedLocked(s.Instance)
+		if g := r.gone[s.Instance]; g == nil && s.Asks {
+			h.askedLocked(s.Instance, s.Sure)
+		} else if g != nil && s.Sure {
+			g.sure = true
 		}
 		if is := r.gone[s.Instance]; is != nil && g.Reading >= is.heard[member].reading {
 			is.heard[member] = heardGone{s, g.Members, g.Reading}
@@ -172,13 +206,13 @@ func (h *Horizon) HeardGone(member uint64, g *GoneReport) {
 
 // askedLocked answers for an instance that is gone by what a member says. If this
 // node has never known it and names it, it is on its way out here too.
-func (h *Horizon) askedLocked(instance uint64) {
+func (h *Horizon) askedLocked(instance uint64, sure bool) {
 	r := &h.retire
 	if _, may := r.may[instance]; may || instance == h.engine.Instance() {
 		return
 	}
 	if h.engine.Names(instance) {
-		h.goneLocked(instance)
+		h.goneLocked(instance, sure)
 		return
 	}
 	a, ok := r.asked[instance]
@@ -195,18 +229,37 @@ func (h *Horizon) askedLocked(instance uint64) {
 	r.asked[instance] = a
 }
 
-// Tend retires those that are gone for good and of which nothing is left, and forgets
-// those that nobody names any more; neither while this node takes part in a session.
-// It is to be called now and then, never while another one or Unpark runs, with the
-// wall time in ms, and returns how many were retired and forgotten.
-func (h *Horizon) Tend(wall int64) (retired, forgotten int) {
-	h.engine.SeekGone(wall, seekRecords)
+// Tended is what Tend did, and what it asks for.
+type Tended struct {
+	Retired   []uint64 // instances
+	Forgotten int
+	// Unlike are members that have seen something else of an instance that could be
+	// retired: a round with each is wanted.
+	Unlike []uint64
+}
+
+// Tend takes for gone whose end is known and long ago, retires those that are gone for
+// good and of which nothing is left, and forgets those that nobody names any more;
+// neither while this node takes part in a session. It is to be called now and then,
+// never while another one or Unpark runs, with the wall time in ms.
+func (h *Horizon) Tend(now time.Time, wall int64) (t Tended) {
+	h.seek(now)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := &h.retire
 	r.wall = wall
+	for id, is := range r.may {
+		if !is.ended.IsZero() && now.Sub(is.ended) >= h.cfg.GoneAfter && h.members[id] == nil {
+			h.goneLocked(id, true)
+		}
+	}
+	asks := !now.Before(r.askAt)
+	if asks {
+		r.askAt = now.Add(h.cfg.SeekPause)
+		h.meetStrangersLocked(now)
+	}
 	if len(r.gone) == 0 || len(h.sessions) > 0 {
-		return 0, 0
+		return t
 	}
 	own := h.standingsLocked()
 	for _, s := range own.Of {
@@ -214,19 +267,69 @@ func (h *Horizon) Tend(wall int64) (retired, forgotten int) {
 		case !s.Asks:
 		case s.Unnamed == 0 && h.clearLocked(&own, s):
 			h.engine.Retire(s.Instance)
-			retired++
+			t.Retired = append(t.Retired, s.Instance)
+		case s.Unnamed == 0 && asks:
+			t.Unlike = h.unlikeLocked(&own, s, t.Unlike)
 		case s.Unnamed != 0 && h.unnamedLocked(&own, s):
 			h.engine.ForgetGone(s.Instance)
 			delete(r.gone, s.Instance)
-			forgotten++
+			t.Forgotten++
 		}
 	}
-	if retired+forgotten > 0 {
+	if len(t.Retired)+t.Forgotten > 0 {
 		for _, m := range h.members {
 			h.engine.KeepNamed(&m.report.Departed)
 		}
 	}
-	return retired, forgotten
+	return t
+}
+
+// meetStrangersLocked takes for gone, if the others agree, who has been named for long
+// and was never a member: those that knew it have ended before it could be retired.
+func (h *Horizon) meetStrangersLocked(now time.Time) {
+	r := &h.retire
+	still := make(map[uint64]time.Time)
+	for _, id := range h.engine.Named() {
+		if _, may := r.may[id]; may || r.gone[id] != nil || id == h.engine.Instance() {
+			continue
+		}
+		still[id] = now
+		if since, ok := r.strangers[id]; ok {
+			still[id] = since
+		}
+		if now.Sub(still[id]) >= h.cfg.StrangeAfter {
+			h.goneLocked(id, false)
+			delete(still, id)
+		}
+	}
+	r.strangers = still
+}
+
+// unlikeLocked appends the members that have not seen the same of an instance of which
+// they hold nothing, as far as is known. Only a round brings what they lack.
+func (h *Horizon) unlikeLocked(own *GoneReport, s Standing, to []uint64) []uint64 {
+	for id := range h.retire.may {
+		is, ok := h.retire.gone[s.Instance].heard[id]
+		if !ok || is.members != own.Members || is.Unnamed == 0 && (is.Since == 0 || is.Place == s.Place) {
+			continue
+		}
+		if !slices.Contains(to, id) {
+			to = append(to, id)
+		}
+	}
+	return to
+}
+
+// seek goes on with the pass over all records, or begins one where one is due.
+func (h *Horizon) seek(now time.Time) {
+	r := &h.retire
+	if !r.seeking && now.Before(r.seekAt) {
+		return
+	}
+	begun, ended := h.engine.SeekGone(seekRecords)
+	if r.seeking = begun && !ended; ended {
+		r.seekAt = now.Add(h.cfg.SeekPause)
+	}
 }
 
 // clearLocked reports whether there was an instant at which all members that may
@@ -291,6 +394,9 @@ func (h *Horizon) Explain(instance uint64) string {
 	}
 	own := h.standingsLocked()
 	s := fmt.Sprintf("members %016x, reading %x", own.Members, own.Reading)
+	if h.engine.SeenAhead(instance) {
+		s += ", with something ahead of a gap"
+	}
 	for _, o := range own.Of {
 		if o.Instance == instance {
 			s += fmt.Sprintf(", place %x, since %x, unnamed %x", o.Place, o.Since, o.Unnamed)
@@ -299,7 +405,7 @@ func (h *Horizon) Explain(instance uint64) string {
 	for _, id := range slices.Sorted(maps.Keys(h.retire.may)) {
 		o := g.heard[id]
 		s += fmt.Sprintf("; %s %016x: members %016x, reading %x, place %x, since %x, unnamed %x",
-			h.retire.may[id], id, o.members, o.reading, o.Place, o.Since, o.Unnamed)
+			h.retire.may[id].name, id, o.members, o.reading, o.Place, o.Since, o.Unnamed)
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tochemey/gokv/engine"
+	"github.com/tochemey/gokv/merkle"
 )
 
 // telling is two members that tell each other, as probes do, how they stand.
@@ -20,10 +21,10 @@ func newTelling(t *testing.T) *telling {
 	x := &telling{t: t}
 	for i := range x.h {
 		x.stores[i] = newStore(uint64(i + 1))
-		x.h[i] = NewHorizon(x.stores[i].Engine, time.Minute)
+		x.h[i] = NewHorizon(x.stores[i].Engine, HorizonConfig{Grace: time.Minute, SeekPause: time.Millisecond})
 	}
-	x.h[0].Alive(2, "b")
-	x.h[1].Alive(1, "a")
+	x.h[0].Alive(time.Time{}, 2, "b")
+	x.h[1].Alive(time.Time{}, 1, "a")
 	return x
 }
 
@@ -42,8 +43,8 @@ func (x *telling) tell() (retired, forgotten [2]int) {
 			x.h[1-i].Heard(uint64(i+1), got.Report)
 		}
 		for i, h := range x.h {
-			r, f := h.Tend(x.stores[i].now)
-			retired[i], forgotten[i] = retired[i]+r, forgotten[i]+f
+			tended := h.Tend(time.UnixMilli(x.stores[i].now), x.stores[i].now)
+			retired[i], forgotten[i] = retired[i]+len(tended.Retired), forgotten[i]+tended.Forgotten
 		}
 	}
 	return retired, forgotten
@@ -51,9 +52,9 @@ func (x *telling) tell() (retired, forgotten [2]int) {
 
 const former = 9 // the instance that is gone
 
-func (x *telling) sees(i int, time uint64) {
-	x.stores[i].Reach(former, time, 0)
-	x.h[i].Alive(former, "c")
+func (x *telling) sees(i int, last uint64) {
+	x.stores[i].Reach(former, last, 0)
+	x.h[i].Alive(time.Time{}, former, "c")
 }
 
 func TestAnInstanceThatAllHaveSeenAlikeIsRetiredAndForgotten(t *testing.T) {
@@ -121,4 +122,142 @@ func TestAnInstanceStaysWhileASessionGoesOnAndIsLetInNoMore(t *testing.T) {
 	x.tell()
 	x.tell()
 	require.False(t, x.stores[0].Names(former) || x.stores[1].Names(former))
+}
+
+// pass lets time go by at both.
+func (x *telling) pass(d time.Duration) {
+	for _, s := range x.stores {
+		s.now += d.Milliseconds()
+	}
+}
+
+func (x *telling) time() time.Time { return time.UnixMilli(x.stores[0].now) }
+
+func (x *telling) named() bool { return x.stores[0].Names(former) || x.stores[1].Names(former) }
+
+func TestWhoseNameIsAnothersMayReturnForAWhile(t *testing.T) {
+	x := newTelling(t)
+	for i, h := range x.h {
+		x.sees(i, 5)
+		h.Alive(x.time(), former+1, "c")
+	}
+	x.pass(10*time.Minute - time.Second)
+	x.tell()
+	require.True(t, x.named())
+	_, ok := x.h[0].SessionBegins(former)
+	require.True(t, ok, "of two that bear one name, the older one goes on")
+	x.h[0].Alive(x.time(), former, "c")
+	x.pass(2 * time.Second)
+	x.tell()
+	require.False(t, x.h[0].Gone(former))
+	require.True(t, x.h[1].Gone(former))
+	_, ok = x.h[1].PushesBegin(former)
+	require.False(t, ok)
+}
+
+func TestWhoWasForgottenMayReturnForAWhile(t *testing.T) {
+	x := newTelling(t)
+	for i, h := range x.h {
+		x.sees(i, 5)
+		require.False(t, h.Forget(x.time(), former), "it is alive")
+		h.Failed(x.time(), former)
+		require.True(t, h.Forget(x.time(), former))
+		require.Equal(t, []uint64{former}, h.MayReturn("c"))
+	}
+	x.tell()
+	require.True(t, x.named())
+	x.h[0].Alive(x.time(), former, "c")
+	x.pass(10 * time.Minute)
+	x.tell()
+	require.False(t, x.h[0].Gone(former), "it has returned")
+	require.True(t, x.h[1].Gone(former))
+}
+
+func TestAnInstanceThatNobodyRemembersGoesInTheEnd(t *testing.T) {
+	x := newTelling(t)
+	for _, s := range x.stores {
+		s.Reach(former, 5, 0) // by the statement of somebody who has left
+	}
+	x.tell()
+	x.pass(time.Hour - time.Second)
+	x.tell()
+	require.True(t, x.named())
+	x.pass(time.Minute)
+	x.tell()
+	x.tell()
+	require.False(t, x.named())
+	require.Zero(t, x.h[0].Leaving(nil))
+}
+
+func TestAStrangerThatTurnsOutToLiveIsAMember(t *testing.T) {
+	x := newTelling(t)
+	x.stores[0].Reach(former, 5, 0)
+	x.tell()
+	x.pass(2 * time.Hour)
+	x.tell()
+	require.NotZero(t, x.h[0].Leaving(nil))
+	_, ok := x.h[0].SessionBegins(former)
+	require.True(t, ok, "its end is a guess")
+	x.h[0].Alive(x.time(), former, "c")
+	require.Zero(t, x.h[0].Leaving(nil))
+	for range 5 {
+		x.pass(time.Hour)
+		x.tell()
+	}
+	require.True(t, x.stores[0].Names(former))
+}
+
+func TestWhoHasSeenSomethingElseIsOwedARound(t *testing.T) {
+	x := newTelling(t)
+	x.sees(0, 5)
+	x.h[0].Left(former)
+	x.tell()
+	var unlike []uint64
+	for range 5 {
+		x.pass(time.Minute)
+		unlike = append(unlike, x.h[0].Tend(x.time(), x.stores[0].now).Unlike...)
+		x.tell()
+	}
+	require.Contains(t, unlike, uint64(2))
+	require.True(t, x.stores[0].Names(former))
+	x.stores[1].Reach(former, 5, 0) // the round
+	for range 5 {
+		x.pass(time.Minute)
+		x.tell()
+	}
+	require.False(t, x.named(), x.h[0].Explain(former))
+}
+
+func TestAThousandRestartsLeaveNothingBehind(t *testing.T) {
+	x := newTelling(t)
+	const restarts = 1000
+	held := map[uint64]bool{1: true, 2: true, 1000 + restarts - 1: true} // the members, and whose entry is there
+	for i := range uint64(restarts) {
+		id := 1000 + i
+		for j, h := range x.h {
+			h.Alive(x.time(), id, "c")
+			x.stores[j].Reach(id, 5, 0)
+			e := engine.Entry{Key: "of c", Kind: engine.KindPut, Checksum: engine.Checksum(nil), Version: engine.Version{Time: 10 + i, Instance: id}}
+			outcome, _ := x.stores[j].Merge(x.stores[j].now, &e, nil)
+			require.Equal(t, merkle.Applied, outcome)
+		}
+		x.pass(time.Second)
+	}
+	for _, h := range x.h {
+		h.Left(1000 + restarts - 1)
+	}
+	for range 10 * restarts {
+		x.pass(time.Minute)
+		x.tell()
+		if x.h[0].Leaving(held) == 0 && x.h[1].Leaving(held) == 0 {
+			break
+		}
+	}
+	for i, s := range x.stores {
+		for _, id := range s.Named() {
+			require.True(t, held[id], x.h[i].Explain(id))
+		}
+		require.Empty(t, x.h[i].MayReturn("c"))
+		require.Zero(t, x.h[i].Leaving(held))
+	}
 }

@@ -99,7 +99,9 @@ func (c *cluster) boot(h *host, alone bool) {
 		key.Secret[i] = byte(n.rand.Uint32())
 	}
 	n.engine = engine.New(engine.Config{Instance: n.instance, Key: key})
-	n.horizon = replica.NewHorizon(n.engine, c.history.grace)
+	n.horizon = replica.NewHorizon(n.engine, replica.HorizonConfig{
+		Grace: c.history.grace, GoneAfter: 5 * time.Second, StrangeAfter: 10 * time.Second, SeekPause: 2 * time.Second, // sooner than by default: histories are short
+	})
 	n.offsets = replica.NewOffsets(engine.DefaultMaxClockSkew, c.world.Now())
 
 	var err error
@@ -148,9 +150,13 @@ func (n *node) sweep() {
 	}
 	n.c.counts["dead entries purged"] += n.horizon.Purge(n.c.world.Now())
 	n.serving = slices.DeleteFunc(n.serving, func(done func() bool) bool { return done() })
-	retired, forgotten := n.horizon.Tend(n.wall())
-	n.c.counts["instances retired"] += retired
-	n.c.counts["instances forgotten"] += forgotten
+	tended := n.horizon.Tend(n.c.world.Now(), n.wall())
+	for _, id := range tended.Retired {
+		n.c.count("instances retired")
+		n.c.checkNobodyHolds(n.horizon, id)
+	}
+	n.c.counts["instances forgotten"] += tended.Forgotten
+	n.replicate(func(now time.Time, out *replica.Effects) { n.replica.Unlike(now, tended.Unlike, out) })
 	n.proc.After(sweepEvery, n.sweep)
 }
 

@@ -57,7 +57,9 @@ func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 // initiate opens the round that the replication machine asked for.
 func (n *node) initiate(r replica.RoundStart) {
 	n.c.count("rounds: " + r.Reason.String())
-	n.c.rounds++
+	if r.Reason != replica.ReasonUnlike { // it is rare, and wanted for no entries
+		n.c.rounds++
+	}
 	n.c.world.Logf("%s: round with %016x: %s", n.host.name, r.Peer, r.Reason)
 	n.converse(r.Peer, true, n.dial(n.peers[r.Peer], r.Peer, streamRound))
 }

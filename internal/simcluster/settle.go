@@ -246,7 +246,24 @@ func (c *cluster) checkRetired() error {
 	return fmt.Errorf("%v after all was at rest: %w", retireWithin, left)
 }
 
-// leftovers is what is still named of those that nothing is held of.
+// checkNobodyHolds demands that nobody who runs and may return, by a member that
+// retires an instance, holds an entry of it, wherever he is cut off.
+func (c *cluster) checkNobodyHolds(by *replica.Horizon, instance uint64) {
+	for _, h := range c.hosts {
+		if h.node == nil || by.Gone(h.node.instance) {
+			continue
+		}
+		for key := range c.model.writes {
+			if e, ok := h.node.engine.Held(key, nil); ok && e.Version.Instance == instance {
+				c.failf("%016x is retired, and %s holds its entry of %q", instance, h.name, key)
+				return
+			}
+		}
+	}
+}
+
+// leftovers is what is still named of those that nothing is held of. What was seen
+// ahead of a gap, which nobody can fill, stays named.
 func (c *cluster) leftovers() error {
 	runs, held := make(map[uint64]bool), make(map[uint64]bool)
 	for _, h := range c.hosts {
@@ -255,6 +272,9 @@ func (c *cluster) leftovers() error {
 			if e, ok := h.node.engine.Held(key, nil); ok {
 				held[e.Version.Instance] = true
 			}
+		}
+		for _, a := range h.node.engine.State().Knowledge.Seen.Ahead {
+			held[a.Instance] = true
 		}
 	}
 	for _, h := range c.hosts {
