@@ -88,8 +88,8 @@
 // expiries are before the year 10000. An entry costs about 68 bytes beside its
 // key and value, 80 if it expires or is a tombstone, and up to 6 % more where the
 // size of its slot is rounded up (4 bytes below 256). 128 GiB of records is the
-// most, Config.MaxMemory of all. What is known of an instance takes 16 to 32 bytes, for
-// ever.
+// most, Config.MaxMemory of all. What is known of an instance takes 16 to 32 bytes,
+// until it is retired (gone.go).
 //
 // # Planted bugs
 //

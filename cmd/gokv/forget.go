@@ -22,10 +22,11 @@ could not be: say it again, or let the grace pass there.
 
 A member that is alive or suspect is refused, and so is a name that nobody bears.
 
-It is not dangerous if NAME returns nevertheless: nothing that it had seen and
+It is not dangerous if NAME returns within ten minutes nevertheless: nothing that it had seen and
 that was deleted meanwhile comes back, and what it alone had written is kept. One
 thing is as after the grace: of a put of its own and a delete elsewhere, made while
-neither knew of the other, the put stays even if the delete was the later one.`,
+neither knew of the other, the put stays even if the delete was the later one.
+Later than that it is refused and ends; started anew, it joins empty.`,
 		Args: takes("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] == "" {

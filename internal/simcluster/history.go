@@ -34,9 +34,9 @@ type hostPlan struct {
 	offset     time.Duration // of its wall clock
 }
 
-// maxOffset is how far a wall clock may be off: two of them then differ by less
-// than the engine's 500 ms.
-const maxOffset = 200 * time.Millisecond
+// maxOffset is how far a wall clock may be off: two of them then differ by less than
+// the 400 ms at which a node is fenced, also where payloads are 40 ms on their way.
+const maxOffset = 180 * time.Millisecond
 
 // linkPlan is the network while faults strike: one kind of link for all, and
 // some directions that are worse.

@@ -132,11 +132,14 @@ func (c *cluster) stayIdle() error {
 		return err
 	}
 	// A clock that was far off may have left readings that are still ahead of the
-	// others': they are owed a round when these are due.
+	// others': they are owed a round when these are due, and may wait for that.
 	if c.rounds != before && !c.jumped {
 		return fmt.Errorf("%d rounds were opened in an idle, converged cluster", c.rounds-before)
 	}
 	if err := c.unsettled(); err != nil {
+		if c.jumped {
+			return c.converge()
+		}
 		return fmt.Errorf("after it had converged: %w", err)
 	}
 	return nil
