@@ -43,6 +43,7 @@ func (x *telling) tell() (retired, forgotten [2]int) {
 			x.h[1-i].Heard(uint64(i+1), got.Report)
 		}
 		for i, h := range x.h {
+			h.Purge(time.UnixMilli(x.stores[i].now))
 			tended := h.Tend(time.UnixMilli(x.stores[i].now), x.stores[i].now)
 			retired[i], forgotten[i] = retired[i]+len(tended.Retired), forgotten[i]+tended.Forgotten
 		}
@@ -139,6 +140,7 @@ func TestWhoseNameIsAnothersMayReturnForAWhile(t *testing.T) {
 	x := newTelling(t)
 	for i, h := range x.h {
 		x.sees(i, 5)
+		h.Failed(x.time(), former)
 		h.Alive(x.time(), former+1, "c")
 	}
 	x.pass(10*time.Minute - time.Second)
@@ -235,13 +237,17 @@ func TestAThousandRestartsLeaveNothingBehind(t *testing.T) {
 	for i := range uint64(restarts) {
 		id := 1000 + i
 		for j, h := range x.h {
+			h.Failed(x.time(), id-1)
 			h.Alive(x.time(), id, "c")
 			x.stores[j].Reach(id, 5, 0)
 			e := engine.Entry{Key: "of c", Kind: engine.KindPut, Checksum: engine.Checksum(nil), Version: engine.Version{Time: 10 + i, Instance: id}}
 			outcome, _ := x.stores[j].Merge(x.stores[j].now, &e, nil)
 			require.Equal(t, merkle.Applied, outcome)
 		}
-		x.pass(time.Second)
+		x.pass(time.Minute)
+		if i%50 == 0 {
+			x.tell()
+		}
 	}
 	for _, h := range x.h {
 		h.Left(1000 + restarts - 1)
