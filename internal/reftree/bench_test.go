@@ -62,6 +62,34 @@ func BenchmarkInsert(b *testing.B) {
 	}
 }
 
+// A million keys into an empty tree, one by one and all at once, in the order of
+// their records.
+func BenchmarkFill(b *testing.B) {
+	r := newRecords(million)
+	refs := make([]uint32, million)
+	for _, how := range []struct {
+		name string
+		do   func(*Tree)
+	}{
+		{"one by one", func(t *Tree) {
+			for _, ref := range refs {
+				t.Insert(ref)
+			}
+		}},
+		{"all at once", func(t *Tree) { t.InsertAll(refs) }},
+	} {
+		b.Run(how.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range refs {
+					refs[i] = uint32(i)
+				}
+				how.do(New(r.key))
+			}
+		})
+	}
+}
+
 func BenchmarkDelete(b *testing.B) {
 	tree, r := benchTree(b)
 	b.ReportAllocs()

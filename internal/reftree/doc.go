@@ -27,6 +27,9 @@
 // is full at the end of the tree stays so. Two neighbours that fit well into one
 // are merged.
 //
+// InsertAll sorts many references and builds the tree anew, leaves and branches
+// nine tenths full.
+//
 // # Concurrency
 //
 // A Tree is not safe for concurrent use. While nobody changes it, any number of

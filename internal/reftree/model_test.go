@@ -38,6 +38,21 @@ func (m *model) insert(key string) {
 	m.refs[key] = ref
 }
 
+// insertAll inserts those of the keys that are not there, in one call.
+func (m *model) insertAll(keys []string) {
+	var refs []uint32
+	for _, key := range keys {
+		if _, found := m.refs[key]; found {
+			continue
+		}
+		m.refs[key] = m.store.put([]byte(key))
+		refs = append(refs, m.refs[key])
+		m.keys = append(m.keys, key)
+	}
+	slices.Sort(m.keys)
+	m.tree.InsertAll(refs)
+}
+
 func (m *model) delete(key string) {
 	at, found := slices.BinarySearch(m.keys, key)
 	require.Equal(m.t, found, m.tree.Delete([]byte(key)))
@@ -136,6 +151,11 @@ func TestATreeIsASortedSlice(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"insert":      one(m.insert),
 			"insert many": run(m.insert),
+			"insert at once": func(t *rapid.T) {
+				var keys []string
+				run(func(key string) { keys = append(keys, key) })(t)
+				m.insertAll(keys)
+			},
 			"delete":      one(m.delete),
 			"delete many": run(m.delete),
 			"replace":     one(m.replace),
@@ -164,7 +184,10 @@ func TestAnyBytesMakeAKey(t *testing.T) {
 			"delete":  func(t *rapid.T) { m.delete(key.Draw(t, "key")) },
 			"replace": func(t *rapid.T) { m.replace(key.Draw(t, "key")) },
 			"seek":    func(t *rapid.T) { m.seek(key.Draw(t, "after"), rapid.Bool().Draw(t, "inclusive"), 100) },
-			"":        func(*rapid.T) { m.check() },
+			"insert at once": func(t *rapid.T) {
+				m.insertAll(rapid.SliceOf(key).Draw(t, "keys"))
+			},
+			"": func(*rapid.T) { m.check() },
 		})
 	})
 }

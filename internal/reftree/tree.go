@@ -43,7 +43,7 @@ func (t *Tree) Insert(ref uint32) {
 	}
 	at, found := t.find(key)
 	if found {
-		panic(fmt.Sprintf("reftree: references %d and %d are both of the key %q", t.at(at), ref, key))
+		t.refuse(t.at(at), ref)
 	}
 	if t.leafAt(at).full() {
 		at = t.makeRoom(at, key)
@@ -51,6 +51,10 @@ func (t *Tree) Insert(ref uint32) {
 	t.leafAt(at).insert(at.ref, ref)
 	t.size++
 	t.firstChanged(at)
+}
+
+func (t *Tree) refuse(held, ref uint32) {
+	panic(fmt.Sprintf("reftree: references %d and %d are both of the key %q", held, ref, t.key(ref)))
 }
 
 // Delete removes the reference of a key and reports whether there was one. After
