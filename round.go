@@ -113,6 +113,9 @@ func (n *Node) runRound(ctx context.Context, peer uint64, s transport.Stream, in
 		return res, refuseGone(s, peer)
 	}
 	defer ends()
+	if !n.Ready() { // it serves no List, and may be brought everything there is
+		defer n.engine.DeferIndex()()
+	}
 	session := replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.nowMS, Ready: n.Ready(), Salt: n.salt(),
 		Applied: func(_ *engine.Entry, lag int64) { n.merged(lag) },

@@ -14,6 +14,7 @@ import (
 func (e *Engine) Check() error {
 	e.lockAll()
 	defer e.unlockAll()
+	e.sortIn()
 	total, live := 0, 0
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -38,7 +39,7 @@ func (e *Engine) Check() error {
 		return fmt.Errorf("check: the slab holds %d records, the shards %d", slots, total)
 	}
 	for i := range e.orders {
-		if is := e.orders[i].tree.Bytes(); is != e.orders[i].counted {
+		if is := e.orders[i].bytes(); is != e.orders[i].counted {
 			return fmt.Errorf("check: part %d of the ordered index takes %d bytes, %d are counted", i, is, e.orders[i].counted)
 		}
 	}
@@ -129,10 +130,8 @@ func (e *Engine) checkRecord(s *shard, ref slab.Ref) error {
 	_, found, _ := s.find(e.slab, pos, ent.Key)
 	o := e.orderOf(r.key())
 	o.mu.Lock()
-	cursor := o.tree.Seek(r.key(), true)
-	next, ok := cursor.Next()
+	listed := o.holds(r, ref)
 	o.mu.Unlock()
-	listed := ok && slab.Ref(next) == ref
 	fixed := ent.digestFields()
 	due := e.dueOf(s)
 	hasValue := ent.Kind == KindPut && !ent.reaped

@@ -56,7 +56,7 @@
 // positions holds; the shard is a stripe of the digests (merkle.Stripe) besides,
 // and has a heap of what expires and a list of what is dead. The live keys are in
 // an index in their own order (internal/reftree), in sixteen parts by an unkeyed
-// hash.
+// hash. While that is deferred (DeferIndex), new keys wait in a list beside it.
 //
 //	key ─ SipHash ─► position │ shard 8 │ tag 32 │ …
 //	                              ▼

@@ -32,7 +32,7 @@ func (e *Engine) memory() Memory {
 	for i := range e.orders {
 		o := &e.orders[i]
 		o.mu.Lock()
-		m.Index += uint64(o.tree.Bytes())
+		m.Index += uint64(o.bytes())
 		o.mu.Unlock()
 	}
 	return m

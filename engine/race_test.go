@@ -99,6 +99,11 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 		_ = e.Stats()
 		return nil
 	})
+	each("defer the index", func(r *rand.Rand, now int64, key string) error {
+		defer e.DeferIndex()()
+		_, err := e.Put(now, key, make([]byte, r.IntN(64)), PutOptions{})
+		return err
+	})
 	each("round", func(_ *rand.Rand, now int64, _ string) error {
 		src := e.Source(func() int64 { return now })
 		src.Root()

@@ -36,6 +36,7 @@ type ListOptions struct {
 // never.
 func (e *Engine) List(now int64, o ListOptions) (page []Entry, more bool) {
 	left := o.MaxBytes
+	e.sortIn() // with no shard locked; a view does it again, of little
 	for {
 		v := view{e: e, now: now, o: o, entries: viewEntries, bytes: viewBytes}
 		if o.Limit > 0 {
@@ -91,6 +92,7 @@ func (v *view) take(atLeastOne bool) (part []Entry, size int, more bool) {
 	e := v.e
 	e.lockAll()
 	defer e.unlockAll()
+	e.sortIn()
 	v.open()
 	var room [256]slab.Ref
 	refs := room[:0]

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tochemey/gokv/internal/reftree"
 	"github.com/tochemey/gokv/internal/slab"
 	"github.com/tochemey/gokv/merkle"
 )
@@ -93,26 +92,5 @@ func (s *shard) between(first, last uint64, visit func(ref slab.Ref)) {
 		if tag := is.tag(); low <= tag && tag <= high {
 			visit(is.ref())
 		}
-	}
-}
-
-// order is a part of the ordered index: the live keys whose unkeyed hash ends
-// in the part's number. It does not follow from positions, so that another
-// digest key leaves it alone. Its lock is taken with a shard's w held, and
-// guards the tree against writers of other shards; a scan holds every shard's w
-// and so needs it not.
-type order struct {
-	mu      sync.Mutex
-	tree    *reftree.Tree
-	counted int // what budget.index has of the tree
-
-	_ [64]byte
-}
-
-// settle notes what the tree takes. mu must be held.
-func (o *order) settle(b *budget) {
-	if is := o.tree.Bytes(); is != o.counted {
-		b.index.Add(int64(is - o.counted))
-		o.counted = is
 	}
 }

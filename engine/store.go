@@ -201,32 +201,6 @@ func (e *Engine) settleLocked(s *shard) {
 	}
 }
 
-// list, unlist and relist keep the ordered index.
-
-func (e *Engine) list(ref slab.Ref) {
-	o := e.orderOf(e.slab.at(ref).key())
-	o.mu.Lock()
-	o.tree.Insert(uint32(ref))
-	o.settle(&e.budget)
-	o.mu.Unlock()
-}
-
-func (e *Engine) unlist(key []byte) {
-	o := e.orderOf(key)
-	o.mu.Lock()
-	o.tree.Delete(key)
-	o.settle(&e.budget)
-	o.mu.Unlock()
-}
-
-func (e *Engine) relist(ref slab.Ref) {
-	key := e.slab.at(ref).key()
-	o := e.orderOf(key)
-	o.mu.Lock()
-	o.tree.Replace(key, uint32(ref))
-	o.mu.Unlock()
-}
-
 // rebuildStripe makes a shard's stripe anew, as deep as its entries want it.
 // s.w must be held.
 func (e *Engine) rebuildStripe(s *shard, k *keyed) {
