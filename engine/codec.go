@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"strings"
+	"unsafe"
 )
 
 // An entry on the wire. Numbers are big endian, lengths are minimal uvarints, and
@@ -104,9 +106,14 @@ func ParseEntry(b []byte, maxValue int) (*Entry, error) {
 	if err := parseEntry(ent, b, maxValue, false); err != nil {
 		return nil, fmt.Errorf("parse entry: %w", err)
 	}
+	ent.Key = strings.Clone(ent.Key)
+	if ent.Value != nil {
+		ent.Value = cloneValue(ent.Value)
+	}
 	return ent, nil
 }
 
+// parseEntry is ParseEntry into an empty entry, whose key and value share b.
 func parseEntry(ent *Entry, b []byte, maxValue int, inRound bool) error {
 	d := decoder{rest: b}
 	flags := d.bytes("flags", 1)
@@ -156,12 +163,12 @@ func parseEntry(ent *Entry, b []byte, maxValue int, inRound bool) error {
 	if maxValue > 0 && len(value) > maxValue {
 		return fmt.Errorf("%s: %w", quoteKey(string(key)), valueTooLarge(len(value), maxValue))
 	}
-	ent.Key = string(key)
+	ent.Key = unsafe.String(unsafe.SliceData(key), len(key))
 	if hasValue {
 		if !inRound && Checksum(value) != ent.Checksum {
 			return fmt.Errorf("%s: value does not match its checksum: %w", quoteKey(ent.Key), ErrMalformed)
 		}
-		ent.Value = cloneValue(value)
+		ent.Value = value
 	}
 	return ent.validate()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/tochemey/gokv/internal/causal"
 	"github.com/tochemey/gokv/internal/slab"
@@ -21,7 +22,8 @@ type Source struct {
 
 	// Applied, if set before the first round, is called with each entry that
 	// a round brought and the engine took, and with its age in ms. No lock is
-	// held meanwhile, and the entry is the callee's for the call alone.
+	// held meanwhile, and the entry is the callee's for the call alone, its key
+	// and value included.
 	Applied func(ent *Entry, lag int64)
 }
 
@@ -298,16 +300,23 @@ func (s *Source) withItem(it merkle.Item, do func(*place)) {
 // or not. One that this node cannot take, its value being over the limit for
 // instance, is Refused; the error is for bytes that are no entry.
 func (s *Source) Apply(entry []byte) (merkle.Outcome, error) {
-	var ent Entry
-	if err := parseEntry(&ent, entry, 0, true); err != nil {
+	ent := arriving.Get().(*Entry)
+	defer func() {
+		*ent = Entry{}
+		arriving.Put(ent)
+	}()
+	if err := parseEntry(ent, entry, 0, true); err != nil {
 		return merkle.Refused, fmt.Errorf("parse entry: %w", err)
 	}
-	outcome, lag := s.engine.Merge(s.now(), &ent, s.theirs)
+	outcome, lag := s.engine.Merge(s.now(), ent, s.theirs)
 	if outcome == merkle.Applied && s.Applied != nil {
-		s.Applied(&ent, lag)
+		s.Applied(ent, lag)
 	}
 	return outcome, nil
 }
+
+// arriving are entries to parse into: Apply allocates nothing.
+var arriving = sync.Pool{New: func() any { return new(Entry) }}
 
 // Clock is the clock's highest reading.
 func (s *Source) Clock() uint64 { return s.engine.clock.Read() }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tochemey/gokv/internal/invariant"
 	"github.com/tochemey/gokv/merkle"
 	"pgregory.net/rapid"
 )
@@ -116,6 +117,37 @@ func TestASourceReportsWhatARoundBrought(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{"k 30"}, got)
+}
+
+func TestOfWhatARoundBringsTheBytesAreNotKept(t *testing.T) {
+	e := newEngine(t, Config{})
+	src := sourceOf(e, wall)
+	for _, at := range []int64{wall, wall + 30_000} { // merged, parked
+		wire := appendEntry(nil, remotePut(fmt.Sprint("key ", at), "value", at, 0), true)
+		_, err := src.Apply(wire)
+		require.NoError(t, err)
+		clear(wire)
+	}
+	require.Equal(t, 1, e.Unpark(wall+30_000, nil))
+	requireValue(t, e, wall, fmt.Sprint("key ", wall), "value")
+	requireValue(t, e, wall, fmt.Sprint("key ", wall+30_000), "value")
+}
+
+func TestWhatARoundBringsAllocatesNothing(t *testing.T) {
+	if invariant.Enabled {
+		t.Skip("a sync.Pool forgets on purpose under the race detector")
+	}
+	e := newEngine(t, Config{})
+	src := sourceOf(e, wall)
+	ent := remotePut("key", "value", wall, 0)
+	var wire []byte
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		ent.Version.Time++
+		wire = appendEntry(wire[:0], ent, true)
+		if outcome, err := src.Apply(wire); outcome != merkle.Applied || err != nil {
+			panic(fmt.Sprint(outcome, err))
+		}
+	}))
 }
 
 func TestASourceJudgesAPeersReadings(t *testing.T) {

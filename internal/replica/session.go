@@ -63,7 +63,8 @@ type SessionConfig struct {
 	Salt      uint64       // an initiator's, drawn at random
 	MaxFrame  int          // as merkle.RoundConfig has it
 	// Applied, if set, is called with each entry that came and was taken, and
-	// with its age in ms. The entry is the callee's for the call alone.
+	// with its age in ms. The entry is the callee's for the call alone, its key and
+	// value included.
 	Applied func(ent *engine.Entry, lag int64)
 }
 

@@ -2,6 +2,7 @@ package simcluster
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/tochemey/gokv/engine"
@@ -46,7 +47,7 @@ func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 	d.ends = ends
 	d.session = replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.wall, Ready: n.serves(), Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
-		Applied: func(e *engine.Entry, _ int64) { n.applied(e, merkle.Applied) },
+		Applied: func(e *engine.Entry, _ int64) { n.learn(strings.Clone(e.Key), e.Version) },
 	})
 	s.OnMessage = d.onMessage
 	s.OnClose = func(error) { d.end(true) }
