@@ -45,6 +45,10 @@ func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 		return
 	}
 	d.ends = ends
+	if !n.serves() {
+		sortIn := n.engine.DeferIndex()
+		d.ends = func() { ends(); sortIn() }
+	}
 	d.session = replica.NewSession(replica.SessionConfig{
 		Initiator: initiator, Engine: n.engine, Now: n.wall, Ready: n.serves(), Salt: n.rand.Uint64(), MaxFrame: n.c.history.frameBytes,
 		Applied: func(e *engine.Entry, _ int64) { n.learn(strings.Clone(e.Key), e.Version) },
