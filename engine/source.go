@@ -257,7 +257,7 @@ func (s *Source) LetGo(it merkle.Item) {
 // mostExpected bounds the room that is made ahead: for so many entries 50 MiB.
 const mostExpected = 4 << 20
 
-// Expect makes room in the tables of shards that hold nothing.
+// Expect makes room in the tables of shards that hold little.
 func (s *Source) Expect(entries uint64) {
 	each := int(min(entries, mostExpected) / shardCount)
 	for i := range s.engine.shards {

@@ -269,6 +269,9 @@ func TestRoundsMakeTwoEnginesEqualWhateverTheyHeld(t *testing.T) {
 func TestATableThatExpectsABulkDoesNotGrow(t *testing.T) {
 	full, empty := newEngine(t, Config{Instance: 1}), newEngine(t, Config{Instance: 2})
 	const n = 20_000
+	for i := range n / 20 { // pushed before
+		empty.Apply(wall, remotePut(fmt.Sprint("k", i), "v", wall-1, 0))
+	}
 	for i := range n {
 		mustPut(t, full, wall, fmt.Sprint("k", i), "v", PutOptions{})
 	}
@@ -289,9 +292,9 @@ func TestATableThatExpectsABulkDoesNotGrow(t *testing.T) {
 	}
 	require.Less(t, grown, shardCount/20, "but for shards that hold many more than others")
 
-	to.Expect(100 * n)
+	to.Expect(3 * n)
 	for i := range before {
-		require.Less(t, empty.shards[i].table.homes(), 2*before[i], "what holds something is left alone")
+		require.Less(t, empty.shards[i].table.homes(), 2*before[i], "what holds more than a little is left alone")
 	}
 	vast := newEngine(t, Config{Instance: 3})
 	sourceOf(vast, wall).Expect(math.MaxUint64)

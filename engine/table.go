@@ -43,10 +43,11 @@ func (t *table) homes() int { return len(t.slots) - t.spill }
 
 func (t *table) home(tag uint32) int { return int(uint64(tag) * uint64(t.homes()) >> tagBits) }
 
-// expect makes an empty table as large as n records want it. Records that come in the
-// order of their positions crowd the first slots of a table that grows as they come.
+// expect makes a table that holds little as large as n records want it. Records that
+// come in the order of their positions crowd the first slots of a table that grows as
+// they come.
 func (t *table) expect(n int) {
-	if t.used == 0 && n > t.homes()*4/5 {
+	if t.used <= n/4 && n > t.homes()*4/5 {
 		t.resize(n*25/16, minSpill)
 	}
 }

@@ -154,11 +154,15 @@ func (r *Round) onAccept(in *reader) error {
 	return nil
 }
 
+// fewOf is what part of the peer's entries is little: a node that joins has been
+// pushed some before its first round begins.
+const fewOf = 8
+
 // begin counts the open as the first turn, fixes the time from which both sides tell
-// ages, and has an empty source make room.
+// ages, and has a source that holds little of what the peer does make room.
 func (r *Round) begin() {
 	r.stats.Turns = 1
-	if r.own.count == 0 {
+	if r.peer.count > 0 && r.own.count <= r.peer.count/fewOf {
 		r.source.Expect(r.peer.count)
 	}
 	r.now = max(r.own.clock, r.peer.clock)

@@ -83,7 +83,7 @@ type Source interface {
 	Items(r Range, from uint64, dst []Item, limit int) []Item
 
 	// Expect says that up to so many entries may come: the peer has them, and the
-	// source had none. It is a hint, and may be wrong.
+	// source had few. It is a hint, and may be wrong.
 	Expect(entries uint64)
 	// Surplus reports whether an entry that the peer lacks is to be sent to it. If
 	// not, the source is to let it go, or will by itself.
