@@ -326,6 +326,9 @@ func (n *Node) becomeReady(reason string) {
 // done its first round, or is alone by configuration, and is not stopping.
 func (n *Node) Ready() bool { return n.phase.Load() == phaseServing }
 
+// joining reports whether the node has yet to become ready.
+func (n *Node) joining() bool { return n.phase.Load() == phaseStarting }
+
 // Stop takes no reads and writes any more, hands unpushed writes over, leaves
 // the cluster and releases everything. Until it has left, clients that ask are
 // told that the node is not ready, so that they go elsewhere. ctx bounds it;

@@ -207,7 +207,7 @@ func (n *Node) servePush(ctx context.Context, from transport.Peer, s transport.S
 			return refuseGone(s, from.Instance)
 		}
 		n.observe(frame.Clock)
-		pushes.Take(time.Now(), n.nowMS, frame)
+		pushes.Take(time.Now(), n.nowMS, frame, n.joining())
 		if refused > 0 {
 			n.warnRefused("refused entries that a peer pushed", from.Name, int(refused))
 		}

@@ -113,7 +113,7 @@ func (n *Node) runRound(ctx context.Context, peer uint64, s transport.Stream, in
 		return res, refuseGone(s, peer)
 	}
 	defer ends()
-	if !n.Ready() { // it serves no List, and may be brought everything there is
+	if n.joining() { // it serves no List, and may be brought everything there is
 		defer n.engine.DeferIndex()()
 	}
 	session := replica.NewSession(replica.SessionConfig{

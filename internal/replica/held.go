@@ -46,13 +46,14 @@ func NewPushes(e *engine.Engine, done func(ent *engine.Entry, outcome merkle.Out
 }
 
 // Take takes in a frame at a monotonic time and a wall time, a function of its own as
-// entries take time. Its entries are merged or held.
-func (p *Pushes) Take(now time.Time, wall func() int64, f *PushFrame) {
+// entries take time. Its entries are merged or held; none is held by a node that joins,
+// as what they build upon comes with its first round, and seldom within HoldTime.
+func (p *Pushes) Take(now time.Time, wall func() int64, f *PushFrame, joining bool) {
 	p.hidden.Merge(f.Hidden)
 	for _, e := range f.Entries {
 		size := len(e.Key) + len(e.Value)
 		room := len(p.held) < maxHeld && p.bytes+size <= maxHeldBytes
-		outcome, lag := p.engine.Push(wall(), e, p.hidden, room)
+		outcome, lag := p.engine.Push(wall(), e, p.hidden, room && !joining)
 		if outcome == merkle.Held {
 			p.held = append(p.held, heldPush{e, now.Add(HoldTime)})
 			p.bytes += size

@@ -15,6 +15,7 @@ type stream struct {
 	*Pushes
 	to       *store
 	now      time.Time
+	joining  bool
 	outcomes map[string]merkle.Outcome
 }
 
@@ -33,7 +34,7 @@ func (s *stream) take(entries ...engine.Entry) {
 	for i := range entries {
 		f.Entries = append(f.Entries, &entries[i])
 	}
-	s.Take(s.now, s.wall, f)
+	s.Take(s.now, s.wall, f, s.joining)
 }
 
 // three are writes of one node: the second replaces the first, the third is of
@@ -64,6 +65,17 @@ func TestAPushThatIsHeldDoesNotHoldUpWhatComesAfterIt(t *testing.T) {
 	require.Zero(t, s.Unseen())
 	require.True(t, s.to.Seen(second.Version))
 	require.True(t, s.to.Seen(third.Version))
+}
+
+func TestANodeThatJoinsHoldsNoPush(t *testing.T) {
+	_, second, third := three(t)
+	s := newStream(newStore(2))
+	s.joining = true
+	s.take(second, third)
+	require.Equal(t, map[string]merkle.Outcome{"2": merkle.Unseen, "3": merkle.Applied}, s.outcomes)
+	require.False(t, s.Holds())
+	require.Equal(t, uint32(1), s.Unseen())
+	require.False(t, s.to.Seen(second.Version))
 }
 
 func TestAPushIsHeldNoLongerThanTheHoldTime(t *testing.T) {

@@ -183,7 +183,8 @@ func (n *node) observe(reading uint64) {
 	}
 }
 
-func (n *node) serves() bool { return n.replica.Ready() && !n.draining }
+func (n *node) serves() bool  { return n.replica.Ready() && !n.draining }
+func (n *node) joining() bool { return !n.replica.Ready() }
 
 // payload is what rides on the node's probes.
 func (n *node) payload() []byte {

@@ -138,7 +138,7 @@ func (n *node) servePush(peer uint64, s *sim.Stream) {
 			return
 		}
 		n.observe(frame.Clock)
-		pushes.Take(n.c.world.Now(), n.wall, frame)
+		pushes.Take(n.c.world.Now(), n.wall, frame, n.joining())
 		if pushes.Holds() && !waits {
 			n.c.count("pushes that waited")
 			n.holds[pushes] = true

@@ -45,7 +45,7 @@ func (n *node) converse(peer uint64, initiator bool, s *sim.Stream) {
 		return
 	}
 	d.ends = ends
-	if !n.serves() {
+	if n.joining() {
 		sortIn := n.engine.DeferIndex()
 		d.ends = func() { ends(); sortIn() }
 	}
