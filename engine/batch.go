@@ -88,7 +88,7 @@ func (e *Engine) batch(now int64, ops []BatchOp) ([]BatchResult, error) {
 		ent.Version, ent.Prev = Version{Time: first + uint64(i), Instance: e.instance}, prev
 		prev = ent.Version.Time
 		if p.old != nil {
-			ent.Over = p.old.version()
+			ent.Over = e.over(p.old.version())
 		}
 		p.open = true
 		e.storeLocked(p, ent)

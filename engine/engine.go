@@ -385,7 +385,7 @@ func (e *Engine) commitLocked(op string, p *place, ent *Entry, c ceiling, now in
 	}
 	ent.Version, ent.Over, ent.Prev = Version{Time: t, Instance: e.instance}, Version{}, prev
 	if p.old != nil {
-		ent.Over = p.old.version()
+		ent.Over = e.over(p.old.version())
 	}
 	e.storeLocked(p, ent)
 	return nil

@@ -234,7 +234,7 @@ func TestALocalWriteBeatsEveryEntryThatIsHeld(t *testing.T) {
 	_, err := e.Put(wall, "k", []byte("mine"), PutOptions{})
 	require.ErrorIs(t, err, ErrClockAhead, "rather than be lost silently")
 	ent := mustPut(t, e, wall+1, "k", "mine", PutOptions{})
-	require.Equal(t, ahead.Version, ent.Over)
+	require.True(t, ahead.Version.Less(ent.Version))
 	requireValue(t, e, wall+1, "k", "mine")
 }
 
@@ -355,4 +355,22 @@ func TestDeadEntriesAfterAReadingAreCounted(t *testing.T) {
 	for i, reading := range readings {
 		require.Equal(t, uint64(len(readings)-1-i), e.DeadAfter(reading))
 	}
+}
+
+func TestALocalWriteNamesOnlyWhatWasSeenAndHidesTheRest(t *testing.T) {
+	e := newEngine(t, Config{})
+	other := remotePut("k", "v", wall-1, 0)
+	requireOutcome(t, e, wall, other, merkle.Applied) // as a round brings it: not seen
+	ent := mustPut(t, e, wall, "k", "own", PutOptions{})
+	require.Zero(t, ent.Over)
+	require.Equal(t, other.Version.Time, e.Hidden().At(other.Version.Instance), "whoever takes the write must have seen it")
+	ent = mustPut(t, e, wall, "k", "again", PutOptions{})
+	require.Equal(t, e.Instance(), ent.Over.Instance)
+
+	seen := remotePut("k2", "v", wall, 0)
+	outcome, _ := e.Push(wall, seen, nil, true)
+	require.Equal(t, merkle.Applied, outcome)
+	results, err := e.Batch(wall, []BatchOp{{Key: "k2", Value: []byte("own")}})
+	require.NoError(t, err)
+	require.Equal(t, seen.Version, results[0].Entry.Over)
 }

@@ -80,6 +80,18 @@ func (e *Engine) covers(v Version) bool {
 	return e.know.Seen.Covers(dot(v))
 }
 
+// over is what a local write names of what it replaces: see causal.Knowledge.Over. The
+// shard's w must be held.
+func (e *Engine) over(v Version) Version {
+	if v.Instance == e.instance {
+		return v
+	}
+	e.know.mu.Lock()
+	defer e.know.mu.Unlock()
+	over := e.know.Over(dot(v))
+	return Version{Time: over.Time, Instance: over.Instance}
+}
+
 func dot(v Version) causal.Dot { return causal.Dot{Time: v.Time, Instance: v.Instance} }
 
 // hide notes that a write is no longer held. The shard's w must be held.

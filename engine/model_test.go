@@ -49,7 +49,10 @@ func (m *model) write(now int64, e Entry) (Entry, bool) {
 		return Entry{}, false
 	}
 	m.reading = next
-	e.Version, e.Over, e.Prev = Version{Time: next, Instance: 1}, m.held[e.Key].Version, m.last
+	e.Version, e.Over, e.Prev = Version{Time: next, Instance: 1}, Version{}, m.last
+	if old := m.held[e.Key].Version; old.Instance == 1 { // nobody else's has been seen
+		e.Over = old
+	}
 	m.last = next
 	m.store(e)
 	return e, true

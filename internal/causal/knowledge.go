@@ -39,6 +39,18 @@ const (
 // Own notes a local write. It replaces whatever the node held of its key.
 func (k *Knowledge) Own(write Dot) { k.Seen.Take(write, 0) }
 
+// Over is what a local write names as replaced, of what the node held of its key: that,
+// if it has been seen. Else what it builds upon may not have been, and whoever took the
+// write for all that came before would be wrong: then it is hidden instead, before the
+// write goes out.
+func (k *Knowledge) Over(held Dot) (over Dot) {
+	if held == (Dot{}) || k.Seen.Covers(held) {
+		return held
+	}
+	k.hide(held, loserNotHidden)
+	return Dot{}
+}
+
 // Judge says what becomes of a push, and takes it in unless it is Held. held is
 // the write that the node holds of the same key, zero if none.
 func (k *Knowledge) Judge(p *Push, held Dot) Verdict {

@@ -135,8 +135,9 @@ func (b *budget) of(kind uint8) *uint8 {
 func (s *state) issue(i, key, kind uint8, ahead uint64, past set) {
 	n := &s.nodes[i]
 	n.clock += ahead
+	over := n.know.Over(s.dot(n.held[key]))
 	w := write{
-		dot: Dot{n.clock, n.instance}, over: s.dot(n.held[key]), prev: n.last,
+		dot: Dot{n.clock, n.instance}, over: over, prev: n.last,
 		hidden: n.know.Hidden.Clone(), key: key, kind: kind, past: past,
 	}
 	for j := range uint8(slots) {
