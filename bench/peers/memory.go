@@ -48,6 +48,9 @@ func measureFootprint(name string, keys, valueBytes int) (footprint, error) {
 	for i := range keys {
 		s.remove(keyAt(i, keys))
 	}
+	if p, ok := s.(interface{ purge() }); ok {
+		p.purge()
+	}
 	f.Deleted = heap() + s.offHeap()
 	runtime.KeepAlive(s)
 	return f, nil
