@@ -46,7 +46,17 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		return benchfig.PrintJSON(os.Stdout, append(figures, lives...))
+		collecting, err := measureCollecting(10**keys, *value)
+		if err != nil {
+			return err
+		}
+		return benchfig.PrintJSON(os.Stdout, append(append(figures, lives...), collecting))
+	case "collecting":
+		slowest, err := getWhileCollecting(*keys, *value)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(slowest)
 	case "footprint":
 		f, err := measureFootprint(*name, *keys, *value)
 		if err != nil {
