@@ -69,10 +69,11 @@ type Node struct {
 	joins  *rate.Limiter // peers that could not be reached
 	taken  *rate.Limiter // newcomers under a name that is in use
 
-	crowded *rate.Limiter // that the memory is full, and is not
-	wasFull bool          // owned by the sweep
-	tally   tally
-	fatal   chan error
+	crowded  *rate.Limiter // that the memory is full, and is not
+	wasFull  bool          // owned by the sweep
+	tally    tally
+	concerns concerns
+	fatal    chan error
 }
 
 // tally holds what Status tells of rounds and lag.

@@ -120,6 +120,9 @@ func (p *pusher) push(push replica.Push) error {
 	if ack.Refused > 0 {
 		p.r.node.warnRefused("a peer refused entries that this node pushed", p.name, int(ack.Refused))
 	}
+	if ack.Refused == 0 {
+		p.r.node.concerns.acknowledged(p.instance, push.Entries)
+	}
 	if ack.Held > 0 {
 		p.r.step(func(now time.Time) { p.r.machine.PushUnseen(now, p.instance, &p.r.out) })
 	}

@@ -50,6 +50,9 @@ func (r *replication) initiate(p *pusher, start replica.RoundStart) {
 	rep.stats, rep.err = n.openRound(p.ctx, addr, start)
 	rep.took = time.Since(begin)
 	n.reportRound(roleInitiator, start.Reason.String(), rep)
+	if rep.err == nil && rep.stats.Converged {
+		n.concerns.equal(start.Peer, begin)
+	}
 	r.step(func(now time.Time) {
 		r.machine.RoundDone(now, start.Peer, replica.RoundResult{
 			Initiator: true, Failed: rep.err != nil, Converged: rep.stats.Converged, PeerReady: rep.stats.PeerReady, Began: begin,
@@ -85,6 +88,9 @@ func (n *Node) serveRound(ctx context.Context, from transport.Peer, s transport.
 	stats, err := n.runRound(ctx, from.Instance, s, false)
 	rep := roundReport{peer: from.Name, stats: stats, took: time.Since(begin), err: err}
 	n.reportRound(roleResponder, "", rep)
+	if err == nil && stats.Converged {
+		n.concerns.equal(from.Instance, begin)
+	}
 	r := n.replication
 	r.step(func(now time.Time) {
 		r.machine.RoundDone(now, from.Instance, replica.RoundResult{

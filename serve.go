@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tochemey/gokv/client/wire"
@@ -34,6 +35,7 @@ var engineCodes = []struct {
 	{engine.ErrClockAhead, wire.CodeClock},
 	{context.DeadlineExceeded, wire.CodeTimeout},
 	{context.Canceled, wire.CodeTimeout},
+	{errConcern, wire.CodeTimeout},
 }
 
 func codeOf(err error) wire.Code {
@@ -54,6 +56,9 @@ func (s server) HandleImmediate(ctx context.Context, req *wire.Request, resp *wi
 	switch req.Op {
 	case wire.OpGet, wire.OpExists, wire.OpPut, wire.OpDelete, wire.OpTouch, wire.OpPersist, wire.OpPing,
 		wire.OpHeld:
+		if req.Concern != wire.ConcernLocal {
+			return false
+		}
 		s.Handle(ctx, req, resp)
 		return true
 	}
@@ -68,17 +73,36 @@ func (s server) Handle(ctx context.Context, req *wire.Request, resp *wire.Respon
 		m.frames.Add(n)
 		defer m.frames.Add(-n)
 	}
+	if err := s.answer(ctx, req, resp); err != nil {
+		refuse(resp, err)
+	}
+	resp.Clock = s.node.engine.Clock().Read()
+	s.node.metrics.request(req.Op, resp.Code, time.Since(begin))
+}
+
+// answer does what a request asks for, and waits for what its concern demands.
+func (s server) answer(ctx context.Context, req *wire.Request, resp *wire.Response) error {
+	var w *concern
+	if req.Concern != wire.ConcernLocal {
+		w = new(concern)
+	}
+	if err := s.admitted(ctx, req, resp, w); err != nil || w == nil {
+		return err
+	}
+	return s.node.await(ctx, w, req, resp)
+}
+
+// admitted does what a request asks for. Stop waits for writes in it, and not for what
+// a concern demands.
+func (s server) admitted(ctx context.Context, req *wire.Request, resp *wire.Response, w *concern) error {
 	if req.Op.Writes() {
 		s.node.writes.RLock()
 		defer s.node.writes.RUnlock()
 	}
 	if err := s.admit(req); err != nil {
-		refuse(resp, err)
-	} else if err := s.dispatch(ctx, req, resp); err != nil {
-		refuse(resp, err)
+		return err
 	}
-	resp.Clock = s.node.engine.Clock().Read()
-	s.node.metrics.request(req.Op, resp.Code, time.Since(begin))
+	return s.dispatch(ctx, req, resp, w)
 }
 
 // refusal is an error with a code of its own.
@@ -98,6 +122,10 @@ func refuse(resp *wire.Response, err error) {
 	}
 	if b, ok := errors.AsType[*engine.BatchError](err); ok {
 		resp.Item = uint32(b.Item)
+	}
+	if c, ok := errors.AsType[*concernError](err); ok {
+		resp.Version = c.version
+		resp.Holders, resp.Members = uint16(min(c.holders, math.MaxUint16)), uint16(min(c.members, math.MaxUint16))
 	}
 	if c, ok := errors.AsType[*engine.ConditionError](err); ok && c.Current != nil {
 		resp.Version, resp.ExpiresAt, resp.Value = c.Current.Version.Bytes(), c.Current.ExpiresAt, c.Current.Value
@@ -129,27 +157,27 @@ func (s server) admit(req *wire.Request) error {
 	return nil
 }
 
-func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Response) error {
+func (s server) dispatch(ctx context.Context, req *wire.Request, resp *wire.Response, w *concern) error {
 	switch req.Op {
 	case wire.OpGet:
 		return s.get(req, resp)
 	case wire.OpExists:
 		return s.exists(req, resp)
 	case wire.OpPut:
-		return s.write(resp, func(now int64) (engine.Entry, error) {
+		return s.write(resp, w, func(now int64) (engine.Entry, error) {
 			return s.node.engine.Put(now, string(req.Key), req.Value, putOptions(req))
 		})
 	case wire.OpDelete:
-		return s.write(resp, func(now int64) (e engine.Entry, err error) {
+		return s.write(resp, w, func(now int64) (e engine.Entry, err error) {
 			e, resp.Existed, err = s.node.engine.DeleteIf(now, string(req.Key), conditionOf(req))
 			return e, err
 		})
 	case wire.OpTouch:
-		return s.write(resp, func(now int64) (engine.Entry, error) {
+		return s.write(resp, nil, func(now int64) (engine.Entry, error) {
 			return s.node.engine.Touch(now, string(req.Key), putOptions(req))
 		})
 	case wire.OpPersist:
-		return s.write(resp, func(now int64) (engine.Entry, error) {
+		return s.write(resp, nil, func(now int64) (engine.Entry, error) {
 			return s.node.engine.Persist(now, string(req.Key))
 		})
 	case wire.OpList:
@@ -219,8 +247,8 @@ func (s server) exists(req *wire.Request, resp *wire.Response) error {
 const staleTries = 3
 
 // write applies a local write, hands it to replication and tells the client
-// its version.
-func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, error)) error {
+// its version. w, if not nil, begins to wait for others to hold it.
+func (s server) write(resp *wire.Response, w *concern, apply func(now int64) (engine.Entry, error)) error {
 	var e engine.Entry
 	err := s.atFreshTime(func(now int64) (err error) {
 		e, err = apply(now)
@@ -228,6 +256,9 @@ func (s server) write(resp *wire.Response, apply func(now int64) (engine.Entry, 
 	})
 	if err != nil {
 		return err
+	}
+	if w != nil {
+		s.node.concerns.begin(w, &e)
 	}
 	s.node.replication.write(e)
 	resp.Version = e.Version.Bytes()

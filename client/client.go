@@ -33,7 +33,11 @@ func (c *Client) Put(ctx context.Context, key string, value []byte, options ...P
 			return fail(&x.req, err)
 		}
 	}
-	return c.do(ctx, x)
+	if err := c.do(ctx, x); err != nil {
+		return err
+	}
+	tell(options, &x.resp)
+	return nil
 }
 
 // Get reads the entry of key; ErrNotFound where there is none.
@@ -70,7 +74,11 @@ func (c *Client) Delete(ctx context.Context, key string, options ...DeleteOption
 			return fail(&x.req, err)
 		}
 	}
-	return c.do(ctx, x)
+	if err := c.do(ctx, x); err != nil {
+		return err
+	}
+	tell(options, &x.resp)
+	return nil
 }
 
 // Touch makes the entry of key expire after ttl and leaves its value alone;
@@ -261,6 +269,9 @@ func refused(req *wire.Request, resp *wire.Response, addr string) error {
 	e := &Error{
 		Op: req.Op, Key: string(req.Key), Addr: addr,
 		Code: resp.Code, Message: resp.Message, RetryAfter: resp.RetryAfter,
+	}
+	if resp.Members > 0 {
+		e.Holders = &Holders{int(resp.Holders), int(resp.Members)}
 	}
 	if n := int(resp.Item); n > 0 && n <= len(req.Items) {
 		e.Item, e.Key = n, string(req.Items[n-1].Key)

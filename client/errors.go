@@ -134,6 +134,9 @@ type Error struct {
 	// Current is what the key holds whose condition failed; nil: it is absent, or
 	// the failure is another one.
 	Current *Entry
+	// Holders is who is known to hold a write that missed its concern; nil: it was not
+	// written, or none was asked for.
+	Holders *Holders
 	// Cause is another error that errors.Is shall find, a context's for example.
 	Cause error
 }

@@ -47,7 +47,7 @@ func TestCheckNamesWhatCannotBeSent(t *testing.T) {
 		"touch: flags 0x0400 do not belong to it: malformed":                          {Op: OpTouch, Key: key, IfAbsent: true},
 		"batch: 0 items, a request can spell 1 to 65536: malformed":                   {Op: OpBatch},
 		"put: takes no items: malformed":                                              {Op: OpPut, Key: key, Items: []Request{{Op: OpPut, Key: key}}},
-		"batch: item 2: get: an item is a put or a delete, without timeout, clock and extension: malformed": {
+		"batch: item 2: get: an item is a put or a delete, without timeout, clock, concern and extension: malformed": {
 			Op: OpBatch, Items: []Request{{Op: OpPut, Key: key}, {Op: OpGet, Key: key}},
 		},
 		"batch: item 1: put: TTL is negative: malformed": {Op: OpBatch, Items: []Request{{Op: OpPut, Key: key, TTL: -1}}},
@@ -105,6 +105,9 @@ func drawRequest(t *rapid.T) Request {
 	r.Timeout = time.Duration(rapid.Uint32().Draw(t, "timeout")) * time.Millisecond
 	r.Clock = rapid.Uint64().Draw(t, "clock")
 	r.Ext = bytesOf(MaxExt).Draw(t, "ext")
+	if spec, _ := r.Op.spec(); spec.flags&reqConcern != 0 {
+		r.Concern = Concern(rapid.Uint8Range(0, uint8(ConcernAll)).Draw(t, "concern"))
+	}
 	if r.Op == OpBatch {
 		for range rapid.IntRange(1, 5).Draw(t, "items") {
 			r.Items = append(r.Items, drawFields(t, rapid.SampledFrom([]Op{OpPut, OpDelete}).Draw(t, "item's kind")))

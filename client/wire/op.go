@@ -47,9 +47,9 @@ type opSpec struct {
 // ops is indexed by Op; an entry without a name is not known to this version.
 var ops = [...]opSpec{
 	OpGet:     {name: "get", key: true},
-	OpPut:     {name: "put", key: true, value: true, flags: reqTTL | reqExpiresAt | reqKeepTTL | reqIfAbsent | reqIfVersion},
+	OpPut:     {name: "put", key: true, value: true, flags: reqTTL | reqExpiresAt | reqKeepTTL | reqIfAbsent | reqIfVersion | reqConcern},
 	OpExists:  {name: "exists", key: true},
-	OpDelete:  {name: "delete", key: true, flags: reqIfAbsent | reqIfVersion},
+	OpDelete:  {name: "delete", key: true, flags: reqIfAbsent | reqIfVersion | reqConcern},
 	OpTouch:   {name: "touch", key: true, flags: reqTTL | reqExpiresAt},
 	OpPersist: {name: "persist", key: true},
 	OpList:    {name: "list", key: true, flags: reqKeysOnly | reqLimit | reqAfter},

@@ -17,9 +17,10 @@ const (
 	reqAfter     uint16 = 1 << 5  // u16 length, bytes
 	reqIfAbsent  uint16 = 1 << 10 // no field
 	reqIfVersion uint16 = 1 << 11 // 16 bytes
+	reqConcern   uint16 = 1 << 12 // u8
 	reqExt       uint16 = 1 << 15
 
-	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqIfAbsent | reqIfVersion | reqExt
+	reqKnown = reqTTL | reqExpiresAt | reqKeepTTL | reqKeysOnly | reqLimit | reqAfter | reqIfAbsent | reqIfVersion | reqConcern | reqExt
 
 	requestFixed = 4 + 8 + 2 + 2 // timeout, clock, flags, key length
 	itemFixed    = 1 + 2 + 2     // kind, flags, key length
@@ -53,6 +54,8 @@ type Request struct {
 	// key is absent, or at that version. At most one of them.
 	IfAbsent  bool
 	IfVersion [16]byte
+	// Concern is which members must hold a put or a delete before it is answered.
+	Concern Concern
 	// Items are a batch's puts and deletes: requests without Timeout, Clock and Ext.
 	Items []Request
 	// Ext holds hints that a node may ignore; none is defined yet.
@@ -84,6 +87,8 @@ func (r *Request) Check() error {
 		return fmt.Errorf("%v: continuation key is %d bytes, a request can spell %d: %w", r.Op, len(r.After), maxKeyField, ErrMalformed)
 	case int64(len(r.Value)) > math.MaxUint32:
 		return fmt.Errorf("%v: value is %d bytes, a request can spell %d: %w", r.Op, len(r.Value), uint32(math.MaxUint32), ErrMalformed)
+	case r.Concern > ConcernAll:
+		return fmt.Errorf("%v: write concern %d is none: %w", r.Op, r.Concern, ErrMalformed)
 	case len(r.Ext) > MaxExt:
 		return fmt.Errorf("%v: extension is %d bytes, the limit is %d: %w", r.Op, len(r.Ext), MaxExt, ErrMalformed)
 	}
@@ -103,8 +108,8 @@ func (r *Request) checkItems(spec opSpec) error {
 	for i := range r.Items {
 		it := &r.Items[i]
 		err := it.Check()
-		if err == nil && (it.Op != OpPut && it.Op != OpDelete || it.Timeout != 0 || it.Clock != 0 || len(it.Ext) != 0) {
-			err = fmt.Errorf("%v: an item is a put or a delete, without timeout, clock and extension: %w", it.Op, ErrMalformed)
+		if err == nil && (it.Op != OpPut && it.Op != OpDelete || it.Timeout != 0 || it.Clock != 0 || it.Concern != ConcernLocal || len(it.Ext) != 0) {
+			err = fmt.Errorf("%v: an item is a put or a delete, without timeout, clock, concern and extension: %w", it.Op, ErrMalformed)
 		}
 		if err != nil {
 			return fmt.Errorf("%v: item %d: %w", r.Op, i+1, err)
@@ -166,6 +171,9 @@ func (r *Request) flags() (f uint16) {
 	if r.IfVersion != [16]byte{} {
 		f |= reqIfVersion
 	}
+	if r.Concern != ConcernLocal {
+		f |= reqConcern
+	}
 	if len(r.Ext) != 0 {
 		f |= reqExt
 	}
@@ -204,6 +212,9 @@ func (r *Request) fieldsSize(spec opSpec) int {
 	}
 	if r.IfVersion != [16]byte{} {
 		n += len(r.IfVersion)
+	}
+	if r.Concern != ConcernLocal {
+		n++
 	}
 	if len(r.Ext) != 0 {
 		n += 2 + len(r.Ext)
@@ -252,6 +263,9 @@ func (r *Request) appendFields(dst []byte, spec opSpec) []byte {
 	}
 	if r.IfVersion != [16]byte{} {
 		dst = append(dst, r.IfVersion[:]...)
+	}
+	if r.Concern != ConcernLocal {
+		dst = append(dst, byte(r.Concern))
 	}
 	if len(r.Ext) != 0 {
 		dst = appendUint16(dst, uint16(len(r.Ext)))
@@ -322,8 +336,8 @@ func (r *Request) parseItems(p *parser) error {
 		switch {
 		case p.err != nil:
 			return fmt.Errorf("%v: %w", r.Op, p.err)
-		case err == nil && flags&reqExt != 0:
-			err = fmt.Errorf("%v: extension: %w", it.Op, ErrMalformed)
+		case err == nil && flags&(reqExt|reqConcern) != 0:
+			err = fmt.Errorf("%v: extension or write concern: %w", it.Op, ErrMalformed)
 		case err == nil:
 			err = it.checkFields(spec, flags)
 		}
@@ -369,6 +383,12 @@ func (r *Request) parseFields(p *parser, spec opSpec) (flags uint16, err error) 
 		copy(r.IfVersion[:], p.take("demanded version", len(r.IfVersion)))
 		if r.IfVersion == [16]byte{} {
 			p.fail("demanded version", "is zero")
+		}
+	}
+	if flags&reqConcern != 0 {
+		r.Concern = Concern(p.uint8("write concern"))
+		if p.err == nil && (r.Concern == ConcernLocal || r.Concern > ConcernAll) {
+			p.fail("write concern", "is none")
 		}
 	}
 	if flags&reqExt != 0 {

@@ -19,9 +19,10 @@ const (
 	respValue     uint16 = 1 << 8  // u32 length, bytes; last of all
 	respResults   uint16 = 1 << 9  // u32 count, results
 	respItem      uint16 = 1 << 10 // u32
+	respHolders   uint16 = 1 << 11 // u16 holders, u16 members
 	respExt       uint16 = 1 << 15
 
-	respKnown = respMessage | respRetry | respVersion | respExpiresAt | respExisted | respEntries | respMore | respBody | respValue | respResults | respItem | respExt
+	respKnown = respMessage | respRetry | respVersion | respExpiresAt | respExisted | respEntries | respMore | respBody | respValue | respResults | respItem | respHolders | respExt
 
 	responseFixed = 1 + 8 + 2      // code, clock, flags
 	resultFixed   = 16 + 1         // version, existed
@@ -72,6 +73,9 @@ type Response struct {
 	// zero: none.
 	Results []Result
 	Item    uint32
+	// Holders are the members that are known to hold a write that was made with a
+	// concern, the node included, of Members; zero: not asked.
+	Holders, Members uint16
 	// Ext holds hints that a client may ignore; none is defined yet.
 	Ext []byte
 }
@@ -102,6 +106,8 @@ func (r *Response) Check() error {
 		return fmt.Errorf("response: %d results, the limit is %d: %w", len(r.Results), maxItemField, ErrMalformed)
 	case int64(len(r.Value)) > math.MaxUint32 || int64(len(r.Body)) > math.MaxUint32:
 		return fmt.Errorf("response: a field is longer than %d bytes: %w", uint32(math.MaxUint32), ErrMalformed)
+	case r.Holders > r.Members || (r.Holders == 0) != (r.Members == 0):
+		return fmt.Errorf("response: %d holders of %d members: %w", r.Holders, r.Members, ErrMalformed)
 	case len(r.Ext) > MaxExt:
 		return fmt.Errorf("response: extension is %d bytes, the limit is %d: %w", len(r.Ext), MaxExt, ErrMalformed)
 	}
@@ -148,6 +154,9 @@ func (r *Response) flags() (f uint16) {
 	if r.Item != 0 {
 		f |= respItem
 	}
+	if r.Members != 0 {
+		f |= respHolders
+	}
 	if len(r.Ext) != 0 {
 		f |= respExt
 	}
@@ -182,6 +191,9 @@ func (r *Response) HeadSize() int {
 		n += 4 + resultFixed*len(r.Results)
 	}
 	if r.Item != 0 {
+		n += 4
+	}
+	if r.Members != 0 {
 		n += 4
 	}
 	if len(r.Ext) != 0 {
@@ -234,6 +246,9 @@ func (r *Response) AppendHead(dst []byte) []byte {
 	}
 	if r.Item != 0 {
 		dst = appendUint32(dst, r.Item)
+	}
+	if r.Members != 0 {
+		dst = appendUint16(appendUint16(dst, r.Holders), r.Members)
 	}
 	if len(r.Ext) != 0 {
 		dst = appendUint16(dst, uint16(len(r.Ext)))
@@ -310,6 +325,12 @@ func (r *Response) Parse(body []byte) error {
 	if flags&respItem != 0 {
 		if r.Item = p.uint32("item"); r.Item == 0 {
 			p.fail("item", "is zero")
+		}
+	}
+	if flags&respHolders != 0 {
+		r.Holders, r.Members = p.uint16("holders"), p.uint16("members")
+		if p.err == nil && (r.Holders == 0 || r.Holders > r.Members) {
+			p.fail("holders", "are none, or more than there are members")
 		}
 	}
 	if flags&respExt != 0 {

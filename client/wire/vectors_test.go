@@ -31,24 +31,25 @@ func (o *octets) UnmarshalText(b []byte) (err error) {
 }
 
 type requestVector struct {
-	Name      string `json:"name"`
-	Frame     octets `json:"frame"`
-	ID        uint32 `json:"id"`
-	Op        string `json:"op"`
-	TimeoutMS int64  `json:"timeout_ms"`
-	Clock     uint64 `json:"clock,string"`
-	Key       octets `json:"key,omitempty"`
-	Value     octets `json:"value,omitempty"`
-	TTLMS     int64  `json:"ttl_ms,omitempty"`
-	ExpiresAt int64  `json:"expires_at_ms,omitempty"`
-	KeepTTL   bool   `json:"keep_ttl,omitempty"`
-	KeysOnly  bool   `json:"keys_only,omitempty"`
-	IfAbsent  bool   `json:"if_absent,omitempty"`
-	IfVersion octets `json:"if_version,omitempty"`
-	Prefix    octets `json:"prefix,omitempty"`
-	After     octets `json:"after,omitempty"`
-	Limit     uint32 `json:"limit,omitempty"`
-	Ext       octets `json:"ext,omitempty"`
+	Name      string  `json:"name"`
+	Frame     octets  `json:"frame"`
+	ID        uint32  `json:"id"`
+	Op        string  `json:"op"`
+	TimeoutMS int64   `json:"timeout_ms"`
+	Clock     uint64  `json:"clock,string"`
+	Key       octets  `json:"key,omitempty"`
+	Value     octets  `json:"value,omitempty"`
+	TTLMS     int64   `json:"ttl_ms,omitempty"`
+	ExpiresAt int64   `json:"expires_at_ms,omitempty"`
+	KeepTTL   bool    `json:"keep_ttl,omitempty"`
+	KeysOnly  bool    `json:"keys_only,omitempty"`
+	IfAbsent  bool    `json:"if_absent,omitempty"`
+	IfVersion octets  `json:"if_version,omitempty"`
+	Concern   Concern `json:"concern,omitempty"`
+	Prefix    octets  `json:"prefix,omitempty"`
+	After     octets  `json:"after,omitempty"`
+	Limit     uint32  `json:"limit,omitempty"`
+	Ext       octets  `json:"ext,omitempty"`
 
 	Items []requestVector `json:"items,omitempty"` // of a batch: no frame, ID, timeout and clock
 }
@@ -58,6 +59,7 @@ func (v requestVector) message(t *testing.T) Request {
 		Op: opNamed(t, v.Op), Timeout: time.Duration(v.TimeoutMS) * time.Millisecond, Clock: v.Clock,
 		Key: v.Key, Value: v.Value, TTL: time.Duration(v.TTLMS) * time.Millisecond, ExpiresAt: v.ExpiresAt,
 		KeepTTL: v.KeepTTL, KeysOnly: v.KeysOnly, Prefix: v.Prefix, After: v.After, Limit: v.Limit, Ext: v.Ext, IfAbsent: v.IfAbsent,
+		Concern: v.Concern,
 	}
 	copy(r.IfVersion[:], v.IfVersion)
 	for _, it := range v.Items {
@@ -103,6 +105,9 @@ type responseVector struct {
 
 	Results []resultVector `json:"results,omitempty"`
 	Item    uint32         `json:"item,omitempty"`
+
+	Holders uint16 `json:"holders,omitempty"`
+	Members uint16 `json:"members,omitempty"`
 }
 
 type resultVector struct {
@@ -125,7 +130,7 @@ func (v responseVector) message(t *testing.T) Response {
 	if v.Value != nil {
 		r.Value = *v.Value
 	}
-	r.Item = v.Item
+	r.Item, r.Holders, r.Members = v.Item, v.Holders, v.Members
 	for _, one := range v.Results {
 		out := Result{Existed: one.Existed}
 		copy(out.Version[:], one.Version)
@@ -203,6 +208,9 @@ func requestVectors() []requestVector {
 		key("why", "why"),
 		with(base("forget", "forget"), func(v *requestVector) { v.Key = octets("c") }),
 		put("put: if absent, with a TTL", func(v *requestVector) { v.IfAbsent, v.TTLMS = true, 60_000 }),
+		put("put: one member more must hold it", func(v *requestVector) { v.Concern = ConcernOne }),
+		put("put: a quorum must hold it, if at a version", func(v *requestVector) { v.Concern, v.IfVersion = ConcernQuorum, testVersion[:] }),
+		with(key("delete: all must hold it", "delete"), func(v *requestVector) { v.Concern = ConcernAll }),
 		put("put: if at a version", func(v *requestVector) { v.IfVersion = testVersion[:] }),
 		with(key("delete: if at a version", "delete"), func(v *requestVector) { v.IfVersion = testVersion[:] }),
 		with(key("delete: if absent", "delete"), func(v *requestVector) { v.IfAbsent = true }),
@@ -295,6 +303,11 @@ func responseVectors(t *testing.T) []responseVector {
 		base("batch: the second item's condition failed", func(v *responseVector) {
 			v.Code, v.Message, v.Item = "condition_failed", "item 2 of 3: the key is there", 2
 			v.Version, v.Value = testVersion[:], value("value")
+		}),
+		base("put: three of five members hold it", func(v *responseVector) { v.Version, v.Holders, v.Members = testVersion[:], 3, 5 }),
+		base("put: written, and its concern missed", func(v *responseVector) {
+			v.Code, v.Message = "timeout", "written; 1 of 3 members are known to hold it, quorum needs 2: whether others do is not known"
+			v.Version, v.Holders, v.Members = testVersion[:], 1, 3
 		}),
 		base("status: a limit on memory, and who is full", func(v *responseVector) { b, err := EncodeInfo(full); info(v, b, err, full) }),
 	}
@@ -439,6 +452,11 @@ func malformedVectors(t *testing.T) []malformedVector {
 		request("put if absent and at a version", "malformed", Request{Op: OpPut, Key: key, IfAbsent: true, IfVersion: testVersion}, nil),
 		request("get if absent", "malformed", Request{Op: OpGet, Key: key, IfAbsent: true}, nil),
 		request("a demanded version of zero", "malformed", Request{Op: OpDelete, Key: key, IfVersion: testVersion}, set(requestFixed+1, make([]byte, 16)...)),
+		request("a concern that is none", "malformed", Request{Op: OpPut, Key: key, Concern: ConcernAll}, set(requestFixed+1, 4)),
+		request("a concern that is local, which has no flag", "malformed", Request{Op: OpPut, Key: key, Concern: ConcernAll}, set(requestFixed+1, 0)),
+		request("touch with a concern", "malformed", Request{Op: OpTouch, Key: key, TTL: time.Second, Concern: ConcernOne}, nil),
+		response("more holders than members", "malformed", Response{Holders: 1, Members: 1}, set(responseFixed, 0, 2, 0, 1)),
+		response("no holder", "malformed", Response{Holders: 1, Members: 1}, set(responseFixed, 0, 0, 0, 1)),
 		request("batch of nothing", "malformed", Request{Op: OpBatch}, nil),
 		request("batch of more items than fit", "malformed", Request{Op: OpBatch, Items: []Request{{Op: OpDelete, Key: key}}}, set(requestFixed, 0, 0, 0, 9)),
 		request("batch with a get", "malformed", Request{Op: OpBatch, Items: []Request{{Op: OpDelete, Key: key}}}, set(requestFixed+4, byte(OpGet))),

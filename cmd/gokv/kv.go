@@ -29,7 +29,11 @@ does not expire, whatever it did before.
 
 With --if-absent or --if-version nothing is stored unless the node that takes the
 put holds no entry of KEY, or the one of that version (gokv get -o json tells it);
-then the exit status is 1. It is no lock: another node may take a write meanwhile.`,
+then the exit status is 1. It is no lock: another node may take a write meanwhile.
+
+With --concern the command ends once so many members hold the write. If that takes
+longer than --timeout, the write stays, the exit status is 3, and the message says
+how many are known to hold it.`,
 		Args:              takes("KEY", "VALUE"),
 		ValidArgsFunction: a.completeKey,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -77,23 +81,36 @@ then the exit status is 1. It is no lock: another node may take a write meanwhil
 type condition struct {
 	absent  bool
 	version string
+	concern string
+}
+
+// writeOption is an option of put and of delete.
+type writeOption interface {
+	client.PutOption
+	client.DeleteOption
 }
 
 func (d *condition) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&d.absent, "if-absent", false, "only if there is no such key, else exit 1")
 	c.Flags().StringVar(&d.version, "if-version", "", "only if the entry's version is this one, else exit 1")
+	c.Flags().StringVar(&d.concern, "concern", "local", "who must hold the write: local, one (member more), quorum, all; else exit 3")
 }
 
-// of is the option that the flags stand for, or none.
-func (d *condition) of(c *cobra.Command) ([]client.Condition, error) {
+// of are the options that the flags stand for.
+func (d *condition) of(c *cobra.Command) ([]writeOption, error) {
+	concern, err := client.ParseConcern(d.concern)
+	if err != nil {
+		return nil, misuse("%s: --concern: %w", commandName(c), err)
+	}
+	options := []writeOption{client.WithConcern(concern)}
 	byVersion := c.Flags().Changed("if-version")
 	switch {
 	case byVersion && d.absent:
 		return nil, misuse("%s: --if-absent and --if-version exclude each other", commandName(c))
 	case d.absent:
-		return []client.Condition{client.IfAbsent()}, nil
+		return append(options, client.IfAbsent()), nil
 	case !byVersion:
-		return nil, nil
+		return options, nil
 	}
 	v, err := client.ParseVersion(d.version)
 	if err != nil {
@@ -102,7 +119,7 @@ func (d *condition) of(c *cobra.Command) ([]client.Condition, error) {
 	if v.IsZero() {
 		return nil, misuse("%s: --if-version is zero: for a key that is not there it is --if-absent", commandName(c))
 	}
-	return []client.Condition{client.IfVersion(v)}, nil
+	return append(options, client.IfVersion(v)), nil
 }
 
 func (a *app) getCommand() *cobra.Command {
@@ -160,7 +177,7 @@ func (a *app) deleteCommand() *cobra.Command {
 		Short: "delete an entry, whether or not it exists",
 		Long: `Deletes the entry of KEY. With --if-version, only if it is the one of that version
 (gokv get -o json tells it) on the node that takes the delete; else nothing is
-done and the exit status is 1.`,
+done and the exit status is 1. --concern is as with put.`,
 		Args:              takes("KEY"),
 		ValidArgsFunction: a.completeKey,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -112,6 +112,19 @@ func (h *Horizon) MayReturn(name string) (ids []uint64) {
 	return ids
 }
 
+// Electorate lists the others that count for a write concern: all that may return,
+// but for those whose name another instance bears by now, or that were forgotten.
+func (h *Horizon) Electorate() (ids []uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, is := range h.retire.may {
+		if is.ended.IsZero() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // PushesBegin and the function that it returns enclose the serving of a stream of
 // pushes. One of an instance that is gone for good is not to be served: ok is false,
 // and there is nothing to end. Gone is to be asked before each frame.
