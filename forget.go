@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tochemey/gokv/client/wire"
 	"github.com/tochemey/gokv/internal/replica"
@@ -77,7 +76,7 @@ func (n *Node) answerForget(word []byte) ([]byte, error) {
 // forgetHere ends the waiting for every instance that bears or bore the name.
 func (n *Node) forgetHere(name string, instance uint64) {
 	for _, id := range append(n.waitedFor(name), instance) {
-		if n.replication.horizon.Forget(time.Now(), id) {
+		if n.replication.horizon.Forget(id) {
 			n.log.Info("member forgotten: purging waits for it no longer", "name", name, "instance", hexID(id))
 		}
 	}

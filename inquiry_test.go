@@ -43,8 +43,8 @@ func TestTheInstancesOfANameThatHasNoRowAnyMoreAreForgotten(t *testing.T) {
 	n.names.note(8, "b")
 	n.names.note(9, "b")
 	horizon := n.replication.horizon
-	horizon.Alive(time.Now(), 8, "h")
-	horizon.Alive(time.Now(), 9, "i")
+	horizon.Alive(8, "h")
+	horizon.Alive(9, "i")
 	horizon.Failed(time.Now(), 8)
 	told, err := n.forget(t.Context(), "b")
 	require.NoError(t, err)

@@ -417,8 +417,8 @@ func (n *Node) logClose(part string, err error) {
 }
 
 // Fatal gives the reason, once, when the node can not go on as a member: an
-// older live process bears its name, or its discovery has given up before the
-// node was ever ready. The owner should Stop it.
+// older live process bears its name, its discovery has given up before the
+// node was ever ready, or the others take it for gone for good. The owner should Stop it.
 func (n *Node) Fatal() <-chan error { return n.fatal }
 
 func (n *Node) fail(err error) {

@@ -30,6 +30,7 @@ type replication struct {
 	wg     sync.WaitGroup // pushers, rounds, the timer
 	wake   chan struct{}  // the next deadline may have changed
 
+	sweeps      int         // tendGone's alone
 	hasSearched atomic.Bool // for the payload, which is asked for under any lock
 	horizon     *replica.Horizon
 
@@ -175,7 +176,7 @@ func (r *replication) writeBatch(results []engine.BatchResult) {
 // peerUp and peerDown follow the membership.
 func (r *replication) peerUp(m membership.Member) {
 	r.node.names.note(m.Instance, m.Name)
-	r.horizon.Alive(time.Now(), m.Instance, m.Name)
+	r.horizon.Alive(m.Instance, m.Name)
 	r.step(func(now time.Time) {
 		if p := r.peers[m.Instance]; p == nil {
 			p = &pusher{r: r, instance: m.Instance, name: m.Name, addr: m.PeerAddr, next: make(chan replica.Push, 1)}
@@ -243,8 +244,19 @@ func (r *replication) peerPayload(m membership.Member, b []byte) {
 	})
 }
 
-// tendGone does what is due about instances that are gone for good.
+// knownEvery is how many sweeps pass between two looks at who is dead or has left.
+const knownEvery = 40
+
+// tendGone does what is due about instances that are gone for good. It is called once a
+// sweep.
 func (r *replication) tendGone() {
+	if r.sweeps++; r.sweeps%knownEvery == 0 {
+		for _, m := range r.node.memberList() {
+			if m.State == membership.Dead || m.State == membership.Left {
+				r.horizon.Known(m.Instance, m.Name, m.State == membership.Left)
+			}
+		}
+	}
 	if tended := r.horizon.Tend(time.Now(), r.node.nowMS()); len(tended.Unlike) > 0 {
 		r.step(func(now time.Time) { r.machine.Unlike(now, tended.Unlike, &r.out) })
 	}
@@ -269,9 +281,17 @@ func (r *replication) diverged() time.Duration {
 	return r.machine.Diverged(time.Now())
 }
 
+// blank reports whether the node holds nothing and knows of nothing that it, or
+// somebody, has deleted.
+func (n *Node) blank() bool {
+	_, last := n.engine.Progress()
+	st := n.engine.Stats()
+	return st.Entries+st.Tombstones+st.Parked+last == 0 && len(n.engine.Hidden()) == 0
+}
+
 // drain waits until every live peer has every write of this node.
 func (r *replication) drain(ctx context.Context) error {
-	if st := r.node.engine.Stats(); st.Entries+st.Tombstones+st.Parked == 0 {
+	if r.node.blank() {
 		return nil // there is nothing that anybody could lack
 	}
 	r.mu.Lock()

@@ -15,6 +15,7 @@ type deadList struct {
 	// oldest is a lower bound of their version times: nothing below it can be
 	// purged here.
 	oldest uint64
+	rest   int // see worthIt
 }
 
 func (l *deadList) add(rec records, ref slab.Ref) {
@@ -41,6 +42,22 @@ func (l *deadList) remove(rec records, r record) {
 	}
 }
 
+// restAfterVain is how many times PurgeBeyond passes a list over in which it found
+// nothing to purge.
+const restAfterVain = 40
+
+// worthIt reports whether PurgeBeyond is to look, and tried notes what it purged.
+func (l *deadList) worthIt() bool {
+	l.rest = max(l.rest-1, 0)
+	return l.rest == 0
+}
+
+func (l *deadList) tried(purged int) {
+	if purged == 0 {
+		l.rest = restAfterVain
+	}
+}
+
 // renew makes oldest exact.
 func (l *deadList) renew(rec records) {
 	l.oldest = math.MaxUint64
@@ -49,13 +66,18 @@ func (l *deadList) renew(rec records) {
 	}
 }
 
-// oldestOf lists the n oldest.
-func (l *deadList) oldestOf(rec records, n int) []slab.Ref {
-	all := slices.Clone(l.refs)
+// oldestOf lists the n oldest of those whose versions have been seen, or all of these.
+func (l *deadList) oldestOf(rec records, seen func(Version) bool, n int) []slab.Ref {
+	var all []slab.Ref
+	for _, ref := range l.refs {
+		if seen(rec.at(ref).version()) {
+			all = append(all, ref)
+		}
+	}
 	slices.SortFunc(all, func(a, b slab.Ref) int {
 		return cmp.Compare(rec.at(a).version().Time, rec.at(b).version().Time)
 	})
-	return all[:n]
+	return all[:min(n, len(all))]
 }
 
 // purgeBatch is how many dead records are looked at under one hold of a shard's
@@ -125,19 +147,19 @@ func (e *Engine) PurgeBeyond(most int) int {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.w.Lock()
-		if beyond := len(s.dead.refs) - each; beyond > 0 {
+		if beyond := len(s.dead.refs) - each; beyond > 0 && s.dead.worthIt() {
 			beyond += each / 16
 			k := e.keyed.Load()
-			for _, ref := range s.dead.oldestOf(e.slab, beyond) {
-				if !e.covers(e.slab.at(ref).version()) {
-					continue
-				}
-				done++
+			went := 0
+			for _, ref := range s.dead.oldestOf(e.slab, e.covers, beyond) {
+				went++
 				key := e.slab.at(ref).keyView()
 				p := e.placeOf(s, k, k.hasher.Position(key), key)
 				e.letGoLocked(&p)
 			}
 			s.dead.renew(e.slab)
+			s.dead.tried(went)
+			done += went
 		}
 		s.w.Unlock()
 	}

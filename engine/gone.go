@@ -99,7 +99,7 @@ func (e *Engine) SeekGone(records int) (begun, ended bool) {
 	}
 	for records > 0 {
 		n, more := e.seekPart()
-		if records -= n + 1; !more {
+		if records -= n + 1; !more || l.vain() {
 			e.endPass()
 			return true, true
 		}
@@ -121,6 +121,18 @@ func (l *goneList) begins(e *Engine) bool {
 	}
 	l.pass.keyed, l.pass.next = e.keyed.Load(), 0
 	return l.pass.active
+}
+
+// vain reports whether entries of all that the pass goes for have been met.
+func (l *goneList) vain() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.all {
+		if g := &l.all[i]; g.passing && !g.came {
+			return false
+		}
+	}
+	return true
 }
 
 // seekPart looks at the next records of the pass, all of one shard.
@@ -217,10 +229,7 @@ func (e *Engine) standing(instance uint64) (place uint64, ahead, named bool) {
 	k := &e.know
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, a := range k.Seen.Ahead {
-		ahead = ahead || a.Instance == instance
-	}
-	return k.Seen.Base.At(instance), ahead, k.Names(instance)
+	return k.Seen.Base.At(instance), k.Seen.AheadOf(instance), k.Names(instance)
 }
 
 // Names reports whether anything is kept of an instance that is not retired.

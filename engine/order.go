@@ -38,9 +38,8 @@ func (e *Engine) DeferIndex() (end func()) {
 		for i := range e.orders {
 			o := &e.orders[i]
 			o.mu.Lock()
-			if o.deferred--; o.deferred == 0 {
-				o.sortIn(&e.budget)
-			}
+			o.deferred--
+			o.sortIn(&e.budget) // whoever else defers: the node may serve from now on
 			o.mu.Unlock()
 		}
 	}

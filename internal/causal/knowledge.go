@@ -218,7 +218,7 @@ func (k *Knowledge) Forget(instance uint64) {
 // Names reports whether anything is kept of an instance that is not retired.
 func (k *Knowledge) Names(instance uint64) bool {
 	return k.Seen.Base.At(instance) != 0 || k.Hidden.At(instance) != 0 ||
-		slices.ContainsFunc(k.Seen.Ahead, func(a Ahead) bool { return a.Instance == instance })
+		k.Seen.AheadOf(instance)
 }
 
 // KeepNamed drops from s all instances of which nothing is kept here.

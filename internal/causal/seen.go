@@ -84,6 +84,12 @@ func (s *Seen) ahead(d Dot) int {
 	return i
 }
 
+// AheadOf reports whether anything of an instance was seen ahead of a gap.
+func (s *Seen) AheadOf(instance uint64) bool {
+	i := s.ahead(Dot{0, instance})
+	return i < len(s.Ahead) && s.Ahead[i].Instance == instance
+}
+
 // HasRoom reports whether Take can note a write: there is room ahead, or none is
 // needed.
 func (s *Seen) HasRoom(d Dot, prev uint64) bool {

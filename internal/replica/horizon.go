@@ -68,21 +68,21 @@ func NewHorizon(e *engine.Engine, cfg HorizonConfig) *Horizon {
 // Alive says that a member is alive. Every other instance of its name has been
 // replaced, and is gone for good once it has stayed so. One that is gone already is
 // not listened to.
-func (h *Horizon) Alive(now time.Time, instance uint64, name string) {
+func (h *Horizon) Alive(instance uint64, name string) {
 	if instance == h.engine.Instance() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if g := h.retire.gone[instance]; g != nil && g.sure {
+	if h.retire.isGone(instance) {
 		return
-	} else if g != nil { // others, or nobody, had known it
+	} else if h.retire.gone[instance] != nil { // others, or nobody, had known it
 		delete(h.retire.gone, instance)
 		h.engine.ForgetGone(instance)
 	}
 	for id, other := range h.retire.may {
 		if other.name == name && id != instance {
-			h.retire.may[id] = other.end(now)
+			h.retire.may[id] = other.end()
 		}
 	}
 	h.retire.may[instance] = mayReturn{name: name}
@@ -113,7 +113,7 @@ func (h *Horizon) Left(instance uint64) {
 // Forget is Left for a member of which somebody says that it will not return. One
 // that is not believed dead counts on, whatever is said: to purge without it
 // while it writes would be to purge what it has not seen.
-func (h *Horizon) Forget(now time.Time, instance uint64) bool {
+func (h *Horizon) Forget(instance uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.members[instance]
@@ -123,7 +123,7 @@ func (h *Horizon) Forget(now time.Time, instance uint64) bool {
 	}
 	delete(h.members, instance)
 	if may {
-		h.retire.may[instance] = is.end(now)
+		h.retire.may[instance] = is.end()
 	}
 	return true
 }
@@ -157,7 +157,8 @@ func (h *Horizon) SessionBegins(peer uint64) (ends func(), ok bool) {
 	if h.retire.isGone(peer) {
 		return nil, false
 	}
-	s := &frozen{h.engine.Report(h.countedLocked()), h.standingsLocked()}
+	// What another session brings meanwhile would make a claim of now false.
+	s := &frozen{h.engine.Report(h.countedLocked()), h.goneReportLocked()}
 	h.sessions = append(h.sessions, s)
 	return func() {
 		h.mu.Lock()

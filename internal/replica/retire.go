@@ -24,29 +24,40 @@ type retiring struct {
 
 	seeking   bool // a pass over all records is under way: Tend's alone
 	seekAt    time.Time
-	strangers map[uint64]time.Time // instances that are named and were never members, since when
-	askAt     time.Time            // when Tend looks next who is a stranger, and who has seen something else
+	strangers map[uint64]time.Duration // instances that are named and were never members, for how long
+	askAt     time.Time                // when Tend looks next who is a stranger, and who has seen something else
+	tended    time.Time                // when Tend ran last
+	strangeAt time.Duration            // how long Tend has run when it last looked who is a stranger
+	ran       time.Duration            // how long Tend has run
+
+	// buried are the last ones that were gone though their processes need not have
+	// ended, and are forgotten: they are refused as long as there is room.
+	buried  map[uint64]bool
+	burials []uint64 // a ring
+	bury    int
 }
 
 // mayReturn is another instance that may return.
 type mayReturn struct {
 	name  string
-	ended time.Time // when its name came back as another instance, or was forgotten; zero: it was not
+	ended bool          // its name came back as another instance, or was forgotten
+	since time.Duration // how long ago
 }
 
 // end is is once it has ended.
-func (is mayReturn) end(now time.Time) mayReturn {
-	if is.ended.IsZero() {
-		is.ended = now
-	}
+func (is mayReturn) end() mayReturn {
+	is.ended = true
 	return is
 }
 
 type goneMember struct {
 	sure  bool                 // its end is known; else it was never a member here, or others say that it has ended
+	bury  bool                 // its process need not have ended
 	heard map[uint64]heardGone // by the member that said so
 }
 
+// heardGone is what a member claimed as of a reading. That it claims nothing later need
+// not be told: a claim is about an instant that has passed, and stays true of that.
 type heardGone struct {
 	Standing
 
@@ -61,19 +72,36 @@ const (
 	answerTurns = 1024
 	// mostGone bounds the instances that are on their way out. Those beyond stay named.
 	mostGone = 1 << 16
+	// mostBuried bounds those.
+	mostBuried = 4096
+	// longestStep is the most by which one Tend lets ages grow: who was paused hears
+	// from the others before he judges by the time that has passed.
+	longestStep = time.Second
 	// seekRecords is how many records are looked at in each Tend.
 	seekRecords = 16 << 10
 )
 
 func newRetiring() retiring {
 	return retiring{
-		may: make(map[uint64]mayReturn), gone: make(map[uint64]*goneMember), asked: make(map[uint64]answer), open: make(map[uint64]int),
+		may: make(map[uint64]mayReturn), gone: make(map[uint64]*goneMember), buried: make(map[uint64]bool), asked: make(map[uint64]answer), open: make(map[uint64]int),
 	}
 }
 
 func (r *retiring) isGone(instance uint64) bool {
 	g := r.gone[instance]
-	return g != nil && g.sure
+	return g != nil && g.sure || r.buried[instance]
+}
+
+// buryLocked has an instance be refused that is forgotten now.
+func (r *retiring) buryLocked(instance uint64) {
+	if len(r.burials) < mostBuried {
+		r.burials = append(r.burials, instance)
+	} else {
+		delete(r.buried, r.burials[r.bury])
+		r.burials[r.bury] = instance
+		r.bury = (r.bury + 1) % mostBuried
+	}
+	r.buried[instance] = true
 }
 
 // goneLocked notes that an instance is gone for good. mu must be held.
@@ -118,7 +146,7 @@ func (h *Horizon) Electorate() (ids []uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, is := range h.retire.may {
-		if is.ended.IsZero() {
+		if !is.ended {
 			ids = append(ids, id)
 		}
 	}
@@ -206,6 +234,9 @@ func (h *Horizon) HeardGone(member uint64, g *GoneReport) {
 		return
 	}
 	for _, s := range g.Of {
+		if is, may := r.may[s.Instance]; may && s.Asks && s.Sure && (h.members[s.Instance] == nil || !h.members[s.Instance].failed.IsZero()) {
+			r.may[s.Instance] = is.end() // its end was told while this node was away
+		}
 		if g := r.gone[s.Instance]; g == nil && s.Asks {
 			h.askedLocked(s.Instance, s.Sure)
 		} else if g != nil && s.Sure {
@@ -261,15 +292,27 @@ func (h *Horizon) Tend(now time.Time, wall int64) (t Tended) {
 	defer h.mu.Unlock()
 	r := &h.retire
 	r.wall = wall
+	step := min(now.Sub(r.tended), longestStep)
+	if r.tended.IsZero() {
+		step = 0
+	}
+	r.tended = now
+	r.ran += step
 	for id, is := range r.may {
-		if !is.ended.IsZero() && now.Sub(is.ended) >= h.cfg.GoneAfter && h.members[id] == nil {
-			h.goneLocked(id, true)
+		if !is.ended {
+			continue
 		}
+		if is.since += step; is.since >= h.cfg.GoneAfter && h.members[id] == nil {
+			h.goneLocked(id, true)
+			r.gone[id].bury = true
+			continue
+		}
+		r.may[id] = is
 	}
 	asks := !now.Before(r.askAt)
 	if asks {
 		r.askAt = now.Add(h.cfg.SeekPause)
-		h.meetStrangersLocked(now)
+		h.meetStrangersLocked()
 	}
 	if len(r.gone) == 0 || len(h.sessions) > 0 {
 		return t
@@ -285,6 +328,9 @@ func (h *Horizon) Tend(now time.Time, wall int64) (t Tended) {
 			t.Unlike = h.unlikeLocked(&own, s, t.Unlike)
 		case s.Unnamed != 0 && h.unnamedLocked(&own, s):
 			h.engine.ForgetGone(s.Instance)
+			if r.gone[s.Instance].bury {
+				r.buryLocked(s.Instance)
+			}
 			delete(r.gone, s.Instance)
 			t.Forgotten++
 		}
@@ -299,18 +345,20 @@ func (h *Horizon) Tend(now time.Time, wall int64) (t Tended) {
 
 // meetStrangersLocked takes for gone, if the others agree, who has been named for long
 // and was never a member: those that knew it have ended before it could be retired.
-func (h *Horizon) meetStrangersLocked(now time.Time) {
+func (h *Horizon) meetStrangersLocked() {
 	r := &h.retire
-	still := make(map[uint64]time.Time)
+	still := make(map[uint64]time.Duration)
+	passed := r.ran - r.strangeAt
+	r.strangeAt = r.ran
 	for _, id := range h.engine.Named() {
 		if _, may := r.may[id]; may || r.gone[id] != nil || id == h.engine.Instance() {
 			continue
 		}
-		still[id] = now
-		if since, ok := r.strangers[id]; ok {
-			still[id] = since
+		still[id] = 0
+		if known, ok := r.strangers[id]; ok {
+			still[id] = known + passed
 		}
-		if now.Sub(still[id]) >= h.cfg.StrangeAfter {
+		if still[id] >= h.cfg.StrangeAfter {
 			h.goneLocked(id, false)
 			delete(still, id)
 		}
@@ -381,6 +429,21 @@ func (h *Horizon) instantLocked(own *GoneReport, s Standing, since func(Standing
 		latest, least = max(latest, since(is.Standing)), min(least, is.reading)
 	}
 	return latest <= least
+}
+
+// Known says that a member is dead, or that it has left, of which this node may never
+// have heard anything else: it may return, or is gone.
+func (h *Horizon) Known(instance uint64, name string, left bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, may := h.retire.may[instance]
+	switch {
+	case h.members[instance] != nil, h.retire.gone[instance] != nil, h.retire.buried[instance], instance == h.engine.Instance():
+	case may && left:
+		h.goneLocked(instance, true)
+	case !may && !left:
+		h.retire.may[instance] = mayReturn{name: name}
+	}
 }
 
 // Leaving is an instance that is gone and not forgotten, the least one of those that

@@ -84,7 +84,7 @@ func (n *node) onEvent(e membership.Event) {
 }
 
 func (n *node) peerUp(m membership.Member) {
-	n.horizon.Alive(n.c.world.Now(), m.Instance, m.Name)
+	n.horizon.Alive(m.Instance, m.Name)
 	n.replicate(func(now time.Time, out *replica.Effects) {
 		n.replica.PeerUp(now, replica.Peer{Instance: m.Instance, Started: m.Started}, out)
 	})

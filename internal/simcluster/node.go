@@ -43,6 +43,7 @@ type node struct {
 	draining bool
 	left     func() // what to do once it has left
 
+	sweeps  int
 	serving []func() (done bool)     // the streams of pushes that it serves: ends those of who is gone
 	holds   map[*replica.Pushes]bool // streams on which pushes are held
 
@@ -150,6 +151,13 @@ func (n *node) sweep() {
 	}
 	n.c.counts["dead entries purged"] += n.horizon.Purge(n.c.world.Now())
 	n.serving = slices.DeleteFunc(n.serving, func(done func() bool) bool { return done() })
+	if n.sweeps++; n.sweeps%8 == 0 {
+		for _, m := range n.members.Members() {
+			if m.State == membership.Dead || m.State == membership.Left {
+				n.horizon.Known(m.Instance, m.Name, m.State == membership.Left)
+			}
+		}
+	}
 	tended := n.horizon.Tend(n.c.world.Now(), n.wall())
 	for _, id := range tended.Retired {
 		n.c.count("instances retired")
