@@ -318,6 +318,7 @@ func (n *Node) becomeReady(reason string) {
 		key.Created = uint64(n.nowMS())
 		n.engine.Rekey(key)
 	}
+	n.engine.IndexNow()
 	if n.phase.CompareAndSwap(phaseStarting, phaseServing) {
 		n.log.Info("ready", "because", reason, "after", time.Since(n.started).Round(time.Millisecond))
 	}

@@ -56,6 +56,7 @@ type Engine struct {
 	budget   budget
 	parking  parking
 	gone     goneList
+	indexNow atomic.Bool // nobody may defer the ordered index any more
 
 	// keyed is replaced by a rekey, which holds all of every shard's locks. So
 	// whoever holds one of them knows that positions and digests do not change.

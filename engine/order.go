@@ -38,11 +38,18 @@ func (e *Engine) DeferIndex() (end func()) {
 		for i := range e.orders {
 			o := &e.orders[i]
 			o.mu.Lock()
-			o.deferred--
-			o.sortIn(&e.budget) // whoever else defers: the node may serve from now on
+			if o.deferred--; o.deferred == 0 {
+				o.sortIn(&e.budget)
+			}
 			o.mu.Unlock()
 		}
 	}
+}
+
+// IndexNow sorts in what is late, and lets nobody defer any more: the node serves.
+func (e *Engine) IndexNow() {
+	e.indexNow.Store(true)
+	e.sortIn()
 }
 
 // sortIn brings the whole ordered index up to date, a part at a time.
@@ -61,7 +68,7 @@ func (e *Engine) list(ref slab.Ref) {
 	o := e.orderOf(e.slab.at(ref).key())
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.deferred > 0 {
+	if o.deferred > 0 && !e.indexNow.Load() {
 		o.late = append(o.late, uint32(ref))
 	} else {
 		o.tree.Insert(uint32(ref))

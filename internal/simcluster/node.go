@@ -224,6 +224,7 @@ func (n *node) replicate(input func(now time.Time, out *replica.Effects)) {
 		n.initiate(r)
 	}
 	if out.Ready {
+		n.engine.IndexNow()
 		n.becomeReady()
 	}
 	n.c.counts["writes dropped from queues"] += out.Dropped
