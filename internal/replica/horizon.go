@@ -82,7 +82,7 @@ func (h *Horizon) Alive(instance uint64, name string) {
 	}
 	for id, other := range h.retire.may {
 		if other.name == name && id != instance {
-			h.retire.may[id] = other.end()
+			h.retire.end(id)
 		}
 	}
 	h.retire.may[instance] = mayReturn{name: name}
@@ -117,13 +117,13 @@ func (h *Horizon) Forget(instance uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.members[instance]
-	is, may := h.retire.may[instance]
+	_, may := h.retire.may[instance]
 	if m == nil && !may || m != nil && m.failed.IsZero() {
 		return false
 	}
 	delete(h.members, instance)
 	if may {
-		h.retire.may[instance] = is.end()
+		h.retire.end(instance)
 	}
 	return true
 }
@@ -139,7 +139,6 @@ func (h *Horizon) Heard(instance uint64, r causal.Report) {
 	}
 	m.heard = true
 	m.report.Least = max(m.report.Least, r.Least)
-	h.engine.KeepNamed(&r.Departed)
 	m.report.Departed.Merge(&r.Departed)
 	h.engine.KeepNamed(&m.report.Departed)
 }

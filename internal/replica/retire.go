@@ -24,11 +24,10 @@ type retiring struct {
 
 	seeking   bool // a pass over all records is under way: Tend's alone
 	seekAt    time.Time
-	strangers map[uint64]time.Duration // instances that are named and were never members, for how long
+	strangers map[uint64]time.Duration // instances that are named and were never members, since when by ran
 	askAt     time.Time                // when Tend looks next who is a stranger, and who has seen something else
 	tended    time.Time                // when Tend ran last
-	strangeAt time.Duration            // how long Tend has run when it last looked who is a stranger
-	ran       time.Duration            // how long Tend has run
+	ran       time.Duration            // for how long Tend has been called, a longestStep at most for each call
 
 	// buried are the last ones that were gone though their processes need not have
 	// ended, and are forgotten: they are refused as long as there is room.
@@ -41,13 +40,15 @@ type retiring struct {
 type mayReturn struct {
 	name  string
 	ended bool          // its name came back as another instance, or was forgotten
-	since time.Duration // how long ago
+	at    time.Duration // when, by ran
 }
 
-// end is is once it has ended.
-func (is mayReturn) end() mayReturn {
-	is.ended = true
-	return is
+// end notes that one that may return has ended, as far as is known.
+func (r *retiring) end(instance uint64) {
+	if is := r.may[instance]; !is.ended {
+		is.ended, is.at = true, r.ran
+		r.may[instance] = is
+	}
 }
 
 type goneMember struct {
@@ -104,20 +105,26 @@ func (r *retiring) buryLocked(instance uint64) {
 	r.buried[instance] = true
 }
 
-// goneLocked notes that an instance is gone for good. mu must be held.
-func (h *Horizon) goneLocked(instance uint64, sure bool) {
+// goneLocked notes that an instance is gone for good, and returns what is known of it;
+// nil where there are too many. mu must be held.
+func (h *Horizon) goneLocked(instance uint64, sure bool) *goneMember {
 	r := &h.retire
-	delete(r.may, instance)
-	delete(r.asked, instance)
-	for _, g := range r.gone {
-		delete(g.heard, instance)
-	}
-	if g := r.gone[instance]; g != nil {
-		g.sure = g.sure || sure
-	} else if instance != h.engine.Instance() && len(r.gone) < mostGone {
-		r.gone[instance] = &goneMember{sure: sure, heard: make(map[uint64]heardGone)}
+	g := r.gone[instance]
+	if g == nil {
+		if instance == h.engine.Instance() || len(r.gone) >= mostGone {
+			return nil
+		}
+		g = &goneMember{heard: make(map[uint64]heardGone)}
+		r.gone[instance] = g
 		h.engine.WatchGone(instance)
 	}
+	g.sure = g.sure || sure
+	delete(r.may, instance)
+	delete(r.asked, instance)
+	for _, o := range r.gone {
+		delete(o.heard, instance)
+	}
+	return g
 }
 
 // Gone reports whether an instance is known to be gone for good.
@@ -234,8 +241,8 @@ func (h *Horizon) HeardGone(member uint64, g *GoneReport) {
 		return
 	}
 	for _, s := range g.Of {
-		if is, may := r.may[s.Instance]; may && s.Asks && s.Sure && (h.members[s.Instance] == nil || !h.members[s.Instance].failed.IsZero()) {
-			r.may[s.Instance] = is.end() // its end was told while this node was away
+		if _, may := r.may[s.Instance]; may && s.Asks && s.Sure && (h.members[s.Instance] == nil || !h.members[s.Instance].failed.IsZero()) {
+			r.end(s.Instance) // its end was told while this node was away
 		}
 		if g := r.gone[s.Instance]; g == nil && s.Asks {
 			h.askedLocked(s.Instance, s.Sure)
@@ -299,15 +306,11 @@ func (h *Horizon) Tend(now time.Time, wall int64) (t Tended) {
 	r.tended = now
 	r.ran += step
 	for id, is := range r.may {
-		if !is.ended {
-			continue
+		if is.ended && r.ran-is.at >= h.cfg.GoneAfter && h.members[id] == nil {
+			if g := h.goneLocked(id, true); g != nil {
+				g.bury = true
+			}
 		}
-		if is.since += step; is.since >= h.cfg.GoneAfter && h.members[id] == nil {
-			h.goneLocked(id, true)
-			r.gone[id].bury = true
-			continue
-		}
-		r.may[id] = is
 	}
 	asks := !now.Before(r.askAt)
 	if asks {
@@ -348,17 +351,15 @@ func (h *Horizon) Tend(now time.Time, wall int64) (t Tended) {
 func (h *Horizon) meetStrangersLocked() {
 	r := &h.retire
 	still := make(map[uint64]time.Duration)
-	passed := r.ran - r.strangeAt
-	r.strangeAt = r.ran
 	for _, id := range h.engine.Named() {
 		if _, may := r.may[id]; may || r.gone[id] != nil || id == h.engine.Instance() {
 			continue
 		}
-		still[id] = 0
-		if known, ok := r.strangers[id]; ok {
-			still[id] = known + passed
+		still[id] = r.ran
+		if since, ok := r.strangers[id]; ok {
+			still[id] = since
 		}
-		if still[id] >= h.cfg.StrangeAfter {
+		if r.ran-still[id] >= h.cfg.StrangeAfter {
 			h.goneLocked(id, false)
 			delete(still, id)
 		}

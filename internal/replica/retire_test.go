@@ -392,3 +392,21 @@ func TestADeadMemberThatWasNeverMetMayReturn(t *testing.T) {
 	}
 	require.False(t, x.named())
 }
+
+func TestWhoIsOneTooManyToBeGoneStaysNamed(t *testing.T) {
+	x := newTelling(t)
+	x.sees(0, 5)
+	h := x.h[0]
+	h.cfg.GoneAfter = time.Second
+	for i := range uint64(mostGone) {
+		h.retire.gone[1000+i] = &goneMember{}
+	}
+	h.Failed(x.time().Add(-time.Hour), former)
+	require.True(t, h.Forget(former))
+	x.pass(3 * time.Second)
+	require.Equal(t, []uint64{former}, h.MayReturn("c"))
+	delete(h.retire.gone, 1000)
+	x.pass(3 * time.Second)
+	require.Empty(t, h.MayReturn("c"))
+	require.True(t, h.Gone(former))
+}
