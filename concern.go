@@ -2,9 +2,9 @@ package gokv
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,13 +45,8 @@ func (c *concerns) begin(w *concern, e *engine.Entry) {
 func (c *concerns) end(w *concern) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	left := c.of[w.key][:0]
-	for _, o := range c.of[w.key] {
-		if o != w {
-			left = append(left, o)
-		}
-	}
-	if c.of[w.key] = left; len(left) == 0 {
+	c.of[w.key] = slices.DeleteFunc(c.of[w.key], func(o *concern) bool { return o == w })
+	if len(c.of[w.key]) == 0 {
 		delete(c.of, w.key)
 	}
 	c.waiting.Add(-1)
@@ -128,7 +123,7 @@ func (n *Node) await(ctx context.Context, w *concern, req *wire.Request, resp *w
 	for {
 		holders, members := n.concerns.known(w, n.replication.horizon.Electorate())
 		if holders >= req.Concern.Needs(members) {
-			resp.Holders, resp.Members = uint16(min(holders, math.MaxUint16)), uint16(min(members, math.MaxUint16))
+			tellHolders(resp, holders, members)
 			return nil
 		}
 		select {
@@ -140,6 +135,10 @@ func (n *Node) await(ctx context.Context, w *concern, req *wire.Request, resp *w
 	}
 }
 
+func tellHolders(resp *wire.Response, holders, members int) {
+	resp.Holders, resp.Members = uint16(min(holders, math.MaxUint16)), uint16(min(members, math.MaxUint16))
+}
+
 // concernError says what is known of a write that too few members are known to hold.
 type concernError struct {
 	concern          wire.Concern
@@ -147,10 +146,8 @@ type concernError struct {
 	version          [16]byte
 }
 
-// errConcern is what every concernError is.
-var errConcern = errors.New("too few members are known to hold the write")
-
-func (e *concernError) Is(target error) bool { return target == errConcern }
+// Unwrap makes it the code that a time-out has.
+func (e *concernError) Unwrap() error { return context.DeadlineExceeded }
 
 func (e *concernError) Error() string {
 	return fmt.Sprintf("written; %d of %d members are known to hold it, %v needs %d: whether others do is not known",

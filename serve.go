@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/tochemey/gokv/client/wire"
@@ -35,7 +34,6 @@ var engineCodes = []struct {
 	{engine.ErrClockAhead, wire.CodeClock},
 	{context.DeadlineExceeded, wire.CodeTimeout},
 	{context.Canceled, wire.CodeTimeout},
-	{errConcern, wire.CodeTimeout},
 }
 
 func codeOf(err error) wire.Code {
@@ -125,7 +123,7 @@ func refuse(resp *wire.Response, err error) {
 	}
 	if c, ok := errors.AsType[*concernError](err); ok {
 		resp.Version = c.version
-		resp.Holders, resp.Members = uint16(min(c.holders, math.MaxUint16)), uint16(min(c.members, math.MaxUint16))
+		tellHolders(resp, c.holders, c.members)
 	}
 	if c, ok := errors.AsType[*engine.ConditionError](err); ok && c.Current != nil {
 		resp.Version, resp.ExpiresAt, resp.Value = c.Current.Version.Bytes(), c.Current.ExpiresAt, c.Current.Value

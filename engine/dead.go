@@ -150,16 +150,15 @@ func (e *Engine) PurgeBeyond(most int) int {
 		if beyond := len(s.dead.refs) - each; beyond > 0 && s.dead.worthIt() {
 			beyond += each / 16
 			k := e.keyed.Load()
-			went := 0
-			for _, ref := range s.dead.oldestOf(e.slab, e.covers, beyond) {
-				went++
+			oldest := s.dead.oldestOf(e.slab, e.covers, beyond)
+			for _, ref := range oldest {
 				key := e.slab.at(ref).keyView()
 				p := e.placeOf(s, k, k.hasher.Position(key), key)
 				e.letGoLocked(&p)
 			}
 			s.dead.renew(e.slab)
-			s.dead.tried(went)
-			done += went
+			s.dead.tried(len(oldest))
+			done += len(oldest)
 		}
 		s.w.Unlock()
 	}
